@@ -1,0 +1,64 @@
+#ifndef POSTERN_ACCOUNT_CREDENTIALS_H
+#define POSTERN_ACCOUNT_CREDENTIALS_H
+/*
+ * Who may log in: accounts/NAME/credentials.tdb (verifiers, TLS keys, app passwords) and the global
+ * keys/keys.tdb (fingerprint → account). A key logs in only if both have it: `add` writes the
+ * account first, `rm` the global table first. keys/secret: 32 random bytes for fake salts.
+ *
+ * States a crash can leave: a key in the account only (add cut short, or rm cut short): it does not
+ * log in; the same verb again, or `postern check`, mends it.
+ */
+#include "base/arena.h"
+#include "sasl/server.h"
+
+enum { SCRAM_ITERATIONS_DEFAULT = 16384, SALT_BYTES = 16, KEYS_SECRET_BYTES = 32 };
+
+enum preauth { PREAUTH_YES, PREAUTH_NO, PREAUTH_TOLERANT };
+enum scope { SCOPE_IMAP = 1, SCOPE_SUBMISSION = 2, SCOPE_BOTH = 3 };
+struct tls_key {
+	struct span fingerprint, type, name, account, address;
+	enum preauth preauth;
+	unsigned scope;
+	bool allow_tls12;
+	int64_t expires; /* seconds since 1970; 0: never */
+	int64_t created;
+	struct span spki; /* DER */
+};
+
+struct credentials; /* one account's */
+/* account_dirfd: accounts/NAME/. -ENOENT. */
+must_use int credentials_open(int account_dirfd, bool create_or_change, struct credentials **ret);
+void credentials_close(struct credentials *c);
+
+/*
+ * Sets the account's password (already OpaqueString), for SHA-1, SHA-256 and SHA-512. Salt and
+ * count are kept while the account has other passwords, unless rehash.
+ */
+must_use int credentials_set_password(
+    struct credentials *c, struct span password, uint32_t iterations, bool rehash);
+/* For one hash: salt, count and all verifiers (main and app passwords). -ENOENT: none at all. */
+must_use int credentials_verifiers(struct credentials *c, enum hash h, struct arena *a, struct sasl_credentials *ret);
+/* Changes whenever the named credential does: a live session compares. "" the main password. */
+must_use int credentials_password_version(struct credentials *c, struct span name, uint64_t *ret);
+
+must_use int credentials_put_key(struct credentials *c, const struct tls_key *key);
+must_use int credentials_get_key(struct credentials *c, struct span fingerprint, struct arena *a, struct tls_key *ret);
+must_use int credentials_remove_key(struct credentials *c, struct span fingerprint);
+must_use int credentials_each_key(
+    struct credentials *c, int (*fn)(const struct tls_key *key, void *context), void *context);
+
+/* The global table. keys_dirfd: keys/. */
+struct keys;
+must_use int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret);
+void keys_close(struct keys *k);
+must_use int keys_find(struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
+must_use int keys_add(struct keys *k, struct span fingerprint, struct span account); /* -EEXIST */
+must_use int keys_remove(struct keys *k, struct span fingerprint);
+must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES]);
+must_use int keys_secret_make(int keys_dirfd); /* makes keys/secret if missing */
+/* HMAC of the secret and the NFC name, cut to SALT_BYTES (spec 1 §2.3). */
+void keys_fake_salt(const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES]);
+
+/* Touches accounts/NAME/changes: live sessions look their credential up again. */
+must_use int account_notify(int account_dirfd);
+#endif

@@ -1,0 +1,48 @@
+#ifndef POSTERN_DB_DB_H
+#define POSTERN_DB_DB_H
+/*
+ * Records in a tdb file (the only user of libtdb), with its sharp edges hidden:
+ * - Two kinds: DB_DURABLE is changed inside transactions only, which survive kill -9 and a power
+ *   cut; DB_CACHE has no transactions and no sync, is thrown away when damaged, and may be lost.
+ * - Locks wait at most DB_LOCK_MS, then -EBUSY; tdb's own fcntl waits have no end.
+ * - One struct db per file and process, opened after any fork: closing a second fd of the file
+ *   would drop the locks (POSIX). Not opened with O_CREAT unless asked.
+ * - Inside a transaction: no network, no message fsync, no child process.
+ */
+#include "base/str.h"
+
+struct db;
+enum db_kind { DB_DURABLE, DB_CACHE };
+enum db_access { DB_READ_ONLY, DB_READ_WRITE, DB_CREATE };
+enum { DB_LOCK_MS = 10000, DB_FILE_MAX_BYTES = 0x70000000 };
+
+/*
+ * Opens `name` in the folder. expected_records sizes the hash of a new file. -ENOENT, -EBUSY,
+ * -EUCLEAN when it is no such database (a DB_CACHE with DB_CREATE is then removed and made anew).
+ * The folder fd is not kept.
+ */
+must_use int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
+    uint32_t expected_records, struct db **ret);
+void db_close(struct db *db); /* NULL is fine; cancels an open transaction */
+
+/* The value, appended to *value (reset first): -ENOENT, -EMSGSIZE, -EBUSY, -EUCLEAN, -EIO. */
+must_use int db_get(struct db *db, struct span key, struct str *value);
+bool db_has(struct db *db, struct span key);
+/* Reads in place: fn sees the value while the record is locked, and must not call db_*. */
+must_use int db_parse(
+    struct db *db, struct span key, int (*fn)(struct span value, void *context), void *context);
+/* DB_DURABLE: only inside a transaction (asserted). -ENOSPC near DB_FILE_MAX_BYTES. */
+must_use int db_put(struct db *db, struct span key, struct span value);
+must_use int db_delete(struct db *db, struct span key); /* -ENOENT */
+/* All records in no order; fn returning non-zero ends it and is the answer. fn must not change db. */
+must_use int db_each(struct db *db, int (*fn)(struct span key, struct span value, void *context),
+    void *context);
+
+must_use int db_begin(struct db *db);
+/* 0: on disk, synced. Otherwise the transaction has been cancelled. */
+must_use int db_commit(struct db *db);
+void db_cancel(struct db *db);
+/* Changes at each commit of anybody: whoever caches what it read compares it. */
+uint32_t db_sequence(struct db *db);
+uint64_t db_file_bytes(struct db *db);
+#endif

@@ -1,0 +1,88 @@
+#ifndef POSTERN_GATE_HANDLER_H
+#define POSTERN_GATE_HANDLER_H
+/*
+ * The shape of a handler program: adopt the connection, fork into gate and session, let the gate do
+ * TLS and what comes before authentication, let the session decide, hand over, serve.
+ *
+ * A program fills in struct handler and calls handler_main() from main(); serve() runs in the
+ * session process, inside its second cage, with the plain conversation in session->peer.
+ */
+#include "account/login.h"
+#include "conf/config.h"
+#include "conf/paths.h"
+#include "io/stream.h"
+#include "sys/activation.h"
+
+enum protocol { PROTOCOL_IMAP, PROTOCOL_SUBMISSION };
+
+enum session_start {
+	SESSION_GREET,	       /* known key, implicit TLS (or a tunnel): nothing was said yet; IMAP
+				* greets PREAUTH, submission 220 */
+	SESSION_AFTER_SASL,    /* answer the command: tagged OK, or 235 */
+	SESSION_AFTER_STARTTLS /* submission, known key after STARTTLS: wait for EHLO */
+};
+
+/* Who is logged in and how. */
+struct session_login {
+	struct span account, address; /* address: to act as */
+	struct span mechanism;	      /* "EXTERNAL", "TLS-KEY" (no SASL yet), "SCRAM-SHA-256", "LOCAL" … */
+	struct span fingerprint;      /* of the proven known key; unset: none */
+	struct span password_name;
+	enum preauth preauth;
+	int64_t expires_s; /* of the credential; 0: never */
+};
+
+struct session_facts {
+	struct span peer_address; /* "192.0.2.1" */
+	struct span local_address;
+	bool tls, implicit_tls;
+	int tls_version;
+	struct span cipher;
+	struct sasl_binding binding;
+	bool client_certificate;
+	struct span client_id; /* IMAP ID arguments, or SMTP's EHLO name, as far as the gate saw them */
+	struct span helo;      /* SMTP: EHLO/HELO argument so far */
+	bool esmtp;
+};
+
+struct session {
+	enum protocol protocol;
+	enum session_start start;
+	struct span tag; /* IMAP: of the authenticating command */
+	struct stream *peer;
+	struct session_login login;
+	struct session_facts facts;
+	struct config *config;
+	struct config_global global;
+	struct config_account account;
+	struct arena *arena; /* the connection's */
+	unsigned mechanisms; /* set that this listener offers on this connection */
+	int account_fd;	     /* accounts/NAME/, read only */
+	int mail_fd;	     /* mail/NAME/ (IMAP), else -1 */
+	int incoming_fd;     /* queue/incoming/NAME/ (submission), else -1 */
+	int wake_fd;	     /* queue/wake/ (submission), else -1 */
+	int changes_fd;	     /* inotify instance, watching account and mail `changes`; -1: none */
+};
+
+struct handler {
+	const char *program; /* "imap-handler" */
+	enum protocol protocol;
+	/* Runs the protocol until its end; returns the exit status. */
+	int (*serve)(struct session *s);
+};
+int handler_main(int argc, char **argv, const struct handler *h);
+
+/*
+ * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or why
+ * not (disabled, removed, expired): the caller says BYE / 421.
+ */
+enum login_result session_still_valid(struct session *s);
+/*
+ * SASL spoken by the session itself, after the handover (tolerant preauth, AUTH over a key): only the
+ * session's own account passes. The caller carries challenges and responses; NULL result: the
+ * mechanism is not offered.
+ */
+struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m);
+/* Maps and records its end: sets s->login on success. */
+enum login_result session_sasl_end(struct session *s, const struct sasl_server *sasl, enum sasl_outcome o);
+#endif

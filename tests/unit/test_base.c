@@ -1,0 +1,151 @@
+#include "tap.h"
+
+#include "base/arena.h"
+#include "base/codec.h"
+#include "base/encode.h"
+
+static void test_span(void)
+{
+	struct span head, rest, word;
+	check(span_cut(SPAN("a=b=c"), '=', &head, &rest));
+	check_span(head, SPAN("a"));
+	check_span(rest, SPAN("b=c"));
+	check(!span_cut(SPAN("abc"), '=', &head, &rest));
+	check_span(head, SPAN("abc"));
+	check_int(rest.n, 0);
+	rest = SPAN("  one,two ");
+	check(span_next_word(&rest, " ,", &word));
+	check_span(word, SPAN("one"));
+	check(span_next_word(&rest, " ,", &word));
+	check_span(word, SPAN("two"));
+	check(!span_next_word(&rest, " ,", &word));
+	check_span(span_trim(SPAN(" \tx y\r\n")), SPAN("x y"));
+	check(span_equal_nocase(SPAN("InBoX"), SPAN("INBOX")));
+	check(!span_equal_nocase(SPAN("INBOX"), SPAN("INBOXES")));
+	check_int(span_find(SPAN("hello"), SPAN("llo")), 2);
+	check(!span_is_ascii(SPAN("a\0b")));
+}
+
+static void test_number(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t max;
+		int error;
+		uint64_t value;
+	} cases[] = {
+	    {"0", 10, 0, 0},
+	    {"10", 10, 0, 10},
+	    {"11", 10, -ERANGE, 0},
+	    {"", 10, -EINVAL, 0},
+	    {"-1", 10, -EINVAL, 0},
+	    {"1x", 10, -EINVAL, 0},
+	    {"7", 5, -ERANGE, 0},
+	    {"18446744073709551615", UINT64_MAX, 0, UINT64_MAX},
+	    {"18446744073709551616", UINT64_MAX, -ERANGE, 0},
+	    {"99999999999999999999999", UINT64_MAX, -ERANGE, 0},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t value = 0;
+		int error = span_to_u64(span_cstr(cases[i].text), cases[i].max, &value);
+		check_named(error == cases[i].error && value == cases[i].value, cases[i].text);
+	}
+}
+
+static void test_str(void)
+{
+	struct str s cleanup(str_clear) = STR_INIT(10);
+	str_append_cstr(&s, "12345");
+	str_append_u64(&s, 678);
+	check_span(str_span(&s), SPAN("12345678"));
+	str_append_cstr(&s, "901");
+	check(s.failed);
+	check_int(str_error(&s), -EMSGSIZE);
+	check_span(str_span(&s), SPAN("12345678"));
+	str_append_cstr(&s, "9");
+	check_span(str_span(&s), SPAN("12345678")); /* failure sticks */
+	str_reset(&s);
+	str_format(&s, "%s-%d", "ab", 7);
+	check_span(str_span(&s), SPAN("ab-7"));
+	check_int(s.data[s.n], 0);
+	str_drop_front(&s, 3);
+	check_span(str_span(&s), SPAN("7"));
+}
+
+/* RFC 4648 §10 */
+static void test_encode(void)
+{
+	static const char *const vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
+	    {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+	static const char *const bad[] = {"Zg", "Zg=", "Zh==", "Zm9=", "====", "=", "Zm9v Yg==",
+	    "Zg==Zg==", "Zm9v\n", "Zm-v", "A==="};
+	struct str out cleanup(str_clear) = STR_INIT(100);
+	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
+		str_reset(&out);
+		base64_encode(span_cstr(vectors[i][0]), &out);
+		check_span(str_span(&out), span_cstr(vectors[i][1]));
+		str_reset(&out);
+		check_int(base64_decode(span_cstr(vectors[i][1]), &out), 0);
+		check_span(str_span(&out), span_cstr(vectors[i][0]));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		str_reset(&out);
+		check_named(base64_decode(span_cstr(bad[i]), &out) == -EINVAL && out.n == 0, bad[i]);
+	}
+	str_reset(&out);
+	base64url_encode(SPAN("\xfb\xff\xfe"), &out);
+	check_span(str_span(&out), SPAN("-__-"));
+	str_reset(&out);
+	check_int(hex_decode(SPAN("00fFa1"), &out), 0);
+	check_span(str_span(&out), SPAN("\0\xff\xa1"));
+	check_int(hex_decode(SPAN("0"), &out), -EINVAL);
+}
+
+static void test_codec(void)
+{
+	struct str out cleanup(str_clear) = STR_INIT(1000);
+	put_u8(&out, 7);
+	put_u16(&out, 0x1234);
+	put_u32(&out, 0xdeadbeef);
+	put_u64(&out, 0x0123456789abcdef);
+	put_span(&out, SPAN("text"));
+	for (size_t cut = 0; cut <= out.n; cut++) {
+		struct reader r = reader_of(span_sub(str_span(&out), 0, cut));
+		uint8_t a = get_u8(&r);
+		uint16_t b = get_u16(&r);
+		uint32_t c = get_u32(&r);
+		uint64_t d = get_u64(&r);
+		struct span e = get_span(&r);
+		if (cut < out.n) {
+			check_named(reader_end(&r) == -EBADMSG, "cut record is refused");
+			continue;
+		}
+		check_int(reader_end(&r), 0);
+		check(a == 7 && b == 0x1234 && c == 0xdeadbeef && d == 0x0123456789abcdef);
+		check_span(e, SPAN("text"));
+	}
+}
+
+static void test_arena(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	char *first = arena_cstr(&a, SPAN("first"));
+	for (size_t i = 0; i < 100; i++)
+		memset(arena_alloc(&a, i * 100), 0xff, i * 100);
+	check_int(strcmp(first, "first"), 0);
+	check_span(arena_format(&a, "%d-%s", 5, "x"), SPAN("5-x"));
+	check(!span_is_set(arena_span(&a, SPAN_NONE)));
+	arena_reset(&a);
+	check_int(a.total, 0);
+}
+
+int main(void)
+{
+	test_span();
+	test_number();
+	test_str();
+	test_encode();
+	test_codec();
+	test_arena();
+	return tap_end();
+}
