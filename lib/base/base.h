@@ -22,6 +22,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* For a must_use result that really does not matter: say why beside it. */
+#define ignore_result(expression) \
+	do {                      \
+		if (expression) { \
+		}                 \
+	} while (0)
+
 /* Allocation never fails: out of memory writes one line to stderr and exits 75 (EX_TEMPFAIL). */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));

@@ -34,9 +34,18 @@ static inline struct channel channel_fd(int fd)
 	return channel_fds(fd, fd);
 }
 void channel_close(struct channel *c);
+/*
+ * The fd of a channel that is nothing but one fd for both directions, else -1: for TLS, which then
+ * works on the fd itself. The channel goes on owning it.
+ */
+int channel_plain_fd(const struct channel *c);
 
 enum {
-	STREAM_BUFFER_BYTES = 16384, /* each direction, allocated when first used */
+	STREAM_BUFFER_BYTES =
+	    16384,		   /* each direction; allocated when used, freed in stream_wait() */
+	STREAM_TIMEOUT_MS = 30000, /* the default of each blocking read and write */
+	/* a line that is too long is thrown away up to here; then the stream fails with -EMSGSIZE */
+	STREAM_DISCARD_MAX_BYTES = 1 << 20,
 };
 
 struct stream; /* owns its channel */
@@ -45,7 +54,7 @@ struct stream *stream_new(struct channel channel);
 struct stream *stream_memory(struct span in, struct str *out);
 void stream_free(struct stream *s); /* closes the channel without flushing; NULL is fine */
 
-/* Limit of one blocking read or write, in ms; -1: none. -ETIMEDOUT when it passes. Default 30 s. */
+/* Limit of one blocking read or write, in ms; -1: none. -ETIMEDOUT when it passes. */
 void stream_set_timeout(struct stream *s, int read_ms, int write_ms);
 /* In addition an absolute end of everything, in monotonic_ms(); INT64_MAX: none (the default). */
 void stream_set_deadline(struct stream *s, int64_t deadline_ms);
@@ -65,7 +74,8 @@ void stream_skip(struct stream *s, size_t n); /* at most what is buffered */
 void stream_unread(struct stream *s, struct span bytes);
 /*
  * Waits until input is there, other_fd (-1: none) is readable, or timeout_ms pass (-1: none).
- * Flushes first. Answers a set of STREAM_READY_*, or negative errno.
+ * Flushes first. Answers a set of STREAM_READY_*, or negative errno; -EINTR (a signal came) and
+ * other_fd do not make the stream fail. Gives the buffers back while it waits.
  */
 enum { STREAM_READY_INPUT = 1, STREAM_READY_OTHER = 2, STREAM_READY_TIMEOUT = 4 };
 must_use int stream_wait(struct stream *s, int other_fd, int timeout_ms);

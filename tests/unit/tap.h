@@ -21,7 +21,8 @@ static inline bool tap_report(bool good, const char *file, int line, const char 
 	return good;
 }
 
-static inline bool tap_int(long long got, long long want, const char *file, int line, const char *what)
+static inline bool tap_int(
+    long long got, long long want, const char *file, int line, const char *what)
 {
 	bool good = tap_report(got == want, file, line, what);
 	if (!good)

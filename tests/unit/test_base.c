@@ -77,8 +77,8 @@ static void test_encode(void)
 {
 	static const char *const vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
 	    {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
-	static const char *const bad[] = {"Zg", "Zg=", "Zh==", "Zm9=", "====", "=", "Zm9v Yg==",
-	    "Zg==Zg==", "Zm9v\n", "Zm-v", "A==="};
+	static const char *const bad[] = {"Zg", "Zg=", "Zh==", "Zm9=", "====", "=",
+	    "Zm9v Yg==", "Zg==Zg==", "Zm9v\n", "Zm-v", "A==="};
 	struct str out cleanup(str_clear) = STR_INIT(100);
 	for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
 		str_reset(&out);
@@ -90,7 +90,8 @@ static void test_encode(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		str_reset(&out);
-		check_named(base64_decode(span_cstr(bad[i]), &out) == -EINVAL && out.n == 0, bad[i]);
+		check_named(
+		    base64_decode(span_cstr(bad[i]), &out) == -EINVAL && out.n == 0, bad[i]);
 	}
 	str_reset(&out);
 	base64url_encode(SPAN("\xfb\xff\xfe"), &out);
