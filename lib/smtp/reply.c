@@ -1,0 +1,89 @@
+#include "smtp/reply.h"
+
+#include "base/ascii.h"
+#include "sasl/server.h"
+
+static void put_line(
+    struct stream *out, unsigned code, bool last, const char *enhanced, struct span text);
+
+void smtp_reply(struct stream *out, unsigned code, const char *enhanced, struct span text)
+{
+	struct span line;
+	while (span_cut(text, '\n', &line, &text))
+		put_line(out, code, false, enhanced, line);
+	put_line(out, code, true, enhanced, line);
+}
+
+void smtp_reply_format(
+    struct stream *out, unsigned code, const char *enhanced, const char *format, ...)
+{
+	struct str text cleanup(str_clear) = STR_INIT(8 * SMTP_REPLY_LINE_MAX_BYTES);
+	va_list args;
+	va_start(args, format);
+	str_vformat(&text, format, args);
+	va_end(args);
+	/* Too long for any reply: the code says enough. */
+	smtp_reply(out, code, enhanced, text.failed ? SPAN("-") : str_span(&text));
+}
+
+void smtp_reply_status(struct stream *out, const struct smtp_status *status)
+{
+	smtp_reply(out, status->code, status->enhanced, span_cstr(status->text));
+}
+
+/* RFC 5321 §4.2: Reply-line; the enhanced code stands in every line (RFC 2034 §4). */
+static void put_line(
+    struct stream *out, unsigned code, bool last, const char *enhanced, struct span text)
+{
+	char line[SMTP_REPLY_LINE_MAX_BYTES + 2];
+	int head = snprintf(line, sizeof(line), "%03u%c%s%s", code, last ? ' ' : '-',
+	    enhanced ? enhanced : "", enhanced ? " " : "");
+	size_t n = (size_t)head;
+	for (size_t i = 0; i < text.n && n < SMTP_REPLY_LINE_MAX_BYTES; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+		line[n++] = c == ' ' || ascii_is_vchar(c) ? (char)c : '?';
+	}
+	line[n++] = '\r';
+	line[n++] = '\n';
+	stream_write(out, span_of(line, n));
+}
+
+static const struct {
+	unsigned bit;
+	const char *word;
+} keywords[] = {
+    {SMTP_PIPELINING, "PIPELINING"},
+    {SMTP_8BITMIME, "8BITMIME"},
+    {SMTP_SMTPUTF8, "SMTPUTF8"},
+    {SMTP_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"},
+    {SMTP_DSN, "DSN"},
+    {SMTP_CHUNKING, "CHUNKING"},
+    {SMTP_STARTTLS, "STARTTLS"},
+};
+
+/* RFC 5321 §4.1.1.1: ehlo-ok-rsp */
+void smtp_write_ehlo_reply(struct stream *out, const struct smtp_announcement *a)
+{
+	struct str text cleanup(str_clear) = STR_INIT(4096);
+	str_append(&text, a->hostname);
+	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++)
+		if (a->extensions & keywords[i].bit)
+			str_format(&text, "\n%s", keywords[i].word);
+	if (a->extensions & SMTP_SIZE)
+		str_format(&text, "\nSIZE %llu", (unsigned long long)a->message_size_max);
+	if (a->mechanisms) {
+		str_append_cstr(&text, "\nAUTH");
+		for (unsigned m = 0; m < SASL_MECHANISM_COUNT; m++) {
+			if (!(a->mechanisms & 1u << m))
+				continue;
+			str_append_char(&text, ' ');
+			str_append(&text, sasl_name((enum sasl_mechanism)m));
+		}
+	}
+	smtp_reply(out, 250, NULL, str_span(&text));
+}
+
+void smtp_write_greeting(struct stream *out, struct span hostname)
+{
+	smtp_reply_format(out, 220, NULL, "%.*s ESMTP Postern", SPAN_ARG(hostname));
+}
