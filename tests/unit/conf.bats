@@ -1,0 +1,5 @@
+#!/usr/bin/env bats
+# Unit test programs of lib/route and lib/conf.
+load common
+
+@test "unit: route" { run_unit test_route; }
