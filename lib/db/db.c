@@ -1,0 +1,448 @@
+#include "db/db.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <tdb.h>
+
+#include "io/file.h"
+
+/*
+ * Deadlines. libtdb waits in fcntl(F_SETLKW), which a stopped process could make last for ever.
+ * Where it offers a nonblocking form, that is called in a loop. Where it does not (opening,
+ * upgrading to the write lock in a commit, traversing), the same lock is first taken here, by
+ * F_SETLK in a loop: POSIX locks belong to the process, so libtdb's own call then succeeds at once,
+ * and libtdb's unlock releases it. The offsets are part of the file format.
+ */
+enum { LOCK_OPEN = 0, LOCK_TRANSACTION = 8, LOCK_ALL_RECORDS = 168 };
+enum { LOCK_SLEEP_FIRST_US = 100, LOCK_SLEEP_MAX_US = 4000 };
+enum { CHAINS_MIN = 131, CHAINS_MAX = 131071, RECORDS_PER_CHAIN = 4 };
+
+struct db {
+	struct tdb_context *tdb;
+	enum db_kind kind;
+	int dirfd; /* libtdb touches the file's time by its path after each commit */
+	unsigned readers;
+};
+
+struct lock_wait {
+	int64_t deadline_ms;
+	unsigned sleep_us;
+};
+
+static int create(int dirfd, const char *name, enum db_kind kind, uint32_t expected_records);
+static int look_before_opening(int dirfd, const char *name);
+static int open_existing(
+    int dirfd, const char *name, enum db_kind kind, enum db_access access, struct db **ret);
+static bool wait_again(struct lock_wait *wait);
+static bool lock_is_taken(struct db *db);
+static int wait_for_range(int fd, short type, off_t start, off_t bytes);
+static int lock_chain(struct db *db, TDB_DATA key, bool write);
+static void unlock_chain(struct db *db, TDB_DATA key, bool write);
+static int error_of(struct db *db);
+static TDB_DATA data_of(struct span s);
+
+static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
+    printf_like(3, 4);
+static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
+{
+	(void)tdb;
+	(void)level;
+	(void)format;
+}
+
+int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
+    uint32_t expected_records, struct db **ret)
+{
+	int error = open_existing(dirfd, name, kind, access, ret);
+	if (access != DB_CREATE)
+		return error;
+	if (error == -EUCLEAN && kind == DB_CACHE) {
+		if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+			return -errno;
+		error = -ENOENT;
+	}
+	if (error != -ENOENT)
+		return error;
+	error = create(dirfd, name, kind, expected_records);
+	if (error < 0 && error != -EEXIST) /* somebody else made it in between: as good */
+		return error;
+	return open_existing(dirfd, name, kind, access, ret);
+}
+
+static int flags_of(enum db_kind kind)
+{
+	/*
+	 * TDB_INCOMPATIBLE_HASH: the better hash. The old one adds up shifted bytes, and our keys are a
+	 * letter and small numbers, which it sends to few chains. "Incompatible" means libtdb before
+	 * 1.2.6. TDB_NOSYNC is for caches alone.
+	 */
+	int flags = TDB_INCOMPATIBLE_HASH | TDB_SEQNUM | TDB_DISALLOW_NESTING;
+	return kind == DB_CACHE ? flags | TDB_NOSYNC : flags;
+}
+
+static int create(int dirfd, const char *name, enum db_kind kind, uint32_t expected_records)
+{
+	int fd cleanup(close_fd) = -1;
+	int error = file_draft(dirfd, 0600, &fd);
+	if (error < 0)
+		return error;
+	/*
+	 * Fixed for the life of the file. Each transaction reads all chain heads (4 bytes each), so
+	 * more is not simply better; a chain of a dozen records costs below a microsecond.
+	 */
+	uint32_t chains = MAX(expected_records / RECORDS_PER_CHAIN, (uint32_t)CHAINS_MIN);
+	chains = MIN(chains, (uint32_t)CHAINS_MAX) | 1;
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fits: an int is short */
+	struct tdb_logging_context log = {ignore_log, NULL};
+	errno = 0;
+	struct tdb_context *tdb = tdb_open_ex(
+	    path, (int)chains, flags_of(kind), O_RDWR | O_CREAT | O_CLOEXEC, 0600, &log, NULL);
+	if (!tdb)
+		return errno ? -errno : -EIO;
+	if (tdb_close(tdb) < 0)
+		return -EIO;
+	return file_draft_link(fd, dirfd, name);
+}
+
+static int open_existing(
+    int dirfd, const char *name, enum db_kind kind, enum db_access access, struct db **ret)
+{
+	int error = look_before_opening(dirfd, name);
+	if (error < 0)
+		return error;
+	int own_dirfd cleanup(close_fd) = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	if (own_dirfd < 0)
+		return -errno;
+	struct str path cleanup(str_clear) = STR_INIT(512);
+	str_format(&path, "/proc/self/fd/%d/%s", own_dirfd, name);
+	if (path.failed)
+		return -ENAMETOOLONG;
+	struct tdb_logging_context log = {ignore_log, NULL};
+	int open_flags = access == DB_READ_ONLY ? O_RDONLY : O_RDWR;
+	errno = 0;
+	struct tdb_context *tdb = tdb_open_ex(
+	    path.data, 0, flags_of(kind), open_flags | O_NOFOLLOW | O_CLOEXEC, 0600, &log, NULL);
+	if (!tdb) /* libtdb says EIO and EINVAL for what it cannot make sense of */
+		return errno == EIO || errno == EINVAL || errno == 0 ? -EUCLEAN : -errno;
+	struct db *db = xcalloc(1, sizeof(*db));
+	*db = (struct db){.tdb = tdb, .kind = kind, .dirfd = own_dirfd};
+	own_dirfd = -1;
+	*ret = db;
+	return 0;
+}
+
+/* Is it a regular file with tdb's magic, and not being committed to? -ENOENT, -EUCLEAN, -EBUSY. */
+static int look_before_opening(int dirfd, const char *name)
+{
+	static const char magic[] = "TDB file\n";
+	char head[sizeof(magic)];
+	int fd cleanup(close_fd) =
+	    openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ELOOP ? -EUCLEAN : -errno;
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EUCLEAN;
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n < sizeof(head) || memcmp(head, magic, sizeof(head)) != 0)
+		return -EUCLEAN;
+	return wait_for_range(fd, F_RDLCK, LOCK_OPEN, 1);
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	db_cancel(db);
+	(void)tdb_close(db->tdb); /* nothing is pending: every commit was synced */
+	close_fd(&db->dirfd);
+	free(db);
+}
+
+struct parse_call {
+	int (*fn)(struct span value, void *context);
+	void *context;
+	int answer;
+};
+
+static int parse_record(TDB_DATA key, TDB_DATA value, void *context)
+{
+	(void)key;
+	struct parse_call *call = context;
+	call->answer =
+	    call->fn(span_of(value.dptr ? value.dptr : (void *)"", value.dsize), call->context);
+	return 0;
+}
+
+int db_parse(
+    struct db *db, struct span key, int (*fn)(struct span value, void *context), void *context)
+{
+	struct parse_call call = {fn, context, 0};
+	TDB_DATA k = data_of(key);
+	int error = lock_chain(db, k, false);
+	if (error < 0)
+		return error;
+	errno = 0;
+	int found = tdb_parse_record(db->tdb, k, parse_record, &call);
+	if (found < 0)
+		error = error_of(db);
+	unlock_chain(db, k, false);
+	return found < 0 ? error : call.answer;
+}
+
+static int append_value(struct span value, void *context)
+{
+	struct str *out = context;
+	str_append(out, value);
+	return str_error(out);
+}
+
+int db_get(struct db *db, struct span key, struct str *value)
+{
+	str_reset(value);
+	return db_parse(db, key, append_value, value);
+}
+
+static int see_nothing(struct span value, void *context)
+{
+	(void)value;
+	(void)context;
+	return 0;
+}
+
+bool db_has(struct db *db, struct span key)
+{
+	return db_parse(db, key, see_nothing, NULL) == 0;
+}
+
+int db_put(struct db *db, struct span key, struct span value)
+{
+	assert(db->kind == DB_CACHE || tdb_transaction_active(db->tdb));
+	if (value.n > DB_VALUE_MAX_BYTES)
+		return -EMSGSIZE;
+	if (db_file_bytes(db) + key.n + value.n > DB_FILE_MAX_BYTES)
+		return -ENOSPC;
+	TDB_DATA k = data_of(key);
+	int error = lock_chain(db, k, true);
+	if (error < 0)
+		return error;
+	errno = 0;
+	if (tdb_store(db->tdb, k, data_of(value), TDB_REPLACE) < 0)
+		error = error_of(db);
+	unlock_chain(db, k, true);
+	return error;
+}
+
+int db_delete(struct db *db, struct span key)
+{
+	assert(db->kind == DB_CACHE || tdb_transaction_active(db->tdb));
+	TDB_DATA k = data_of(key);
+	int error = lock_chain(db, k, true);
+	if (error < 0)
+		return error;
+	errno = 0;
+	if (tdb_delete(db->tdb, k) < 0)
+		error = error_of(db);
+	unlock_chain(db, k, true);
+	return error;
+}
+
+struct each_call {
+	int (*fn)(struct span key, struct span value, void *context);
+	void *context;
+	int answer;
+};
+
+static int each_record(struct tdb_context *tdb, TDB_DATA key, TDB_DATA value, void *context)
+{
+	(void)tdb;
+	struct each_call *call = context;
+	call->answer =
+	    call->fn(span_of(key.dptr, key.dsize), span_of(value.dptr, value.dsize), call->context);
+	return call->answer;
+}
+
+int db_each(
+    struct db *db, int (*fn)(struct span key, struct span value, void *context), void *context)
+{
+	struct each_call call = {fn, context, 0};
+	bool own_lock = !tdb_transaction_active(db->tdb);
+	/* Keeps transactions out, so that no lock of a chain is waited for; libtdb gives it back. */
+	int error = own_lock ? wait_for_range(tdb_fd(db->tdb), F_RDLCK, LOCK_TRANSACTION, 1) : 0;
+	if (error < 0)
+		return error;
+	errno = 0;
+	if (tdb_traverse_read(db->tdb, each_record, &call) < 0)
+		return error_of(db);
+	return call.answer;
+}
+
+int db_read_begin(struct db *db)
+{
+	if (db->readers == 0 && !tdb_transaction_active(db->tdb)) {
+		struct lock_wait wait = {0};
+		while (tdb_lockall_read_nonblock(db->tdb) < 0)
+			if (!lock_is_taken(db))
+				return error_of(db);
+			else if (!wait_again(&wait))
+				return -EBUSY;
+	}
+	db->readers++;
+	return 0;
+}
+
+void db_read_end(struct db *db)
+{
+	assert(db->readers > 0);
+	if (--db->readers == 0 && !tdb_transaction_active(db->tdb))
+		(void)tdb_unlockall_read(db->tdb); /* fails only when it was not locked */
+}
+
+int db_begin(struct db *db)
+{
+	assert(db->kind == DB_DURABLE && db->readers == 0 && !tdb_transaction_active(db->tdb));
+	struct lock_wait wait = {0};
+	errno = 0;
+	while (tdb_transaction_start_nonblock(db->tdb) < 0)
+		if (!lock_is_taken(db))
+			return error_of(db);
+		else if (!wait_again(&wait))
+			return -EBUSY;
+	return 0;
+}
+
+int db_commit(struct db *db)
+{
+	assert(tdb_transaction_active(db->tdb) && db->readers == 0);
+	int fd = tdb_fd(db->tdb);
+	/* The transaction holds this range for reading; now wait for the other readers to be gone. */
+	int error = wait_for_range(fd, F_WRLCK, LOCK_ALL_RECORDS, 0);
+	if (error == 0)
+		error = wait_for_range(fd, F_WRLCK, LOCK_OPEN, 1);
+	if (error < 0) {
+		db_cancel(db);
+		return error;
+	}
+	errno = 0;
+	if (tdb_transaction_commit(db->tdb) < 0) {
+		error = error_of(db);
+		db_cancel(db);
+	}
+	/* An empty transaction ends before libtdb takes this lock, and so before it gives it back. */
+	(void)wait_for_range(fd, F_UNLCK, LOCK_OPEN, 1); /* unlocking does not fail */
+	return error;
+}
+
+void db_cancel(struct db *db)
+{
+	if (tdb_transaction_active(db->tdb))
+		(void)tdb_transaction_cancel(
+		    db->tdb); /* nothing was written: nothing to do about it */
+}
+
+uint32_t db_sequence(struct db *db)
+{
+	return (uint32_t)tdb_get_seqnum(db->tdb);
+}
+
+uint64_t db_file_bytes(struct db *db)
+{
+	return tdb_map_size(db->tdb);
+}
+
+int db_check(struct db *db)
+{
+	int error = db_read_begin(db);
+	if (error < 0)
+		return error;
+	if (tdb_check(db->tdb, NULL, NULL) < 0)
+		error = -EUCLEAN;
+	db_read_end(db);
+	return error;
+}
+
+/* Sleeps a little, longer each time; false once DB_LOCK_MS are over. Starts from a zeroed struct. */
+static bool wait_again(struct lock_wait *wait)
+{
+	int64_t now_ms = monotonic_ms();
+	if (wait->sleep_us == 0)
+		*wait = (struct lock_wait){now_ms + DB_LOCK_MS, LOCK_SLEEP_FIRST_US};
+	else if (now_ms >= wait->deadline_ms)
+		return false;
+	struct timespec pause = {0, (long)wait->sleep_us * 1000};
+	(void)nanosleep(&pause, NULL); /* woken early by a signal is fine */
+	wait->sleep_us = MIN(wait->sleep_us * 2, (unsigned)LOCK_SLEEP_MAX_US);
+	return true;
+}
+
+static bool lock_is_taken(struct db *db)
+{
+	enum TDB_ERROR error = tdb_error(db->tdb);
+	return error == TDB_ERR_LOCK || error == TDB_ERR_NOLOCK;
+}
+
+/* bytes 0: to the end of the file and beyond. */
+static int wait_for_range(int fd, short type, off_t start, off_t bytes)
+{
+	struct flock range = {
+	    .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = bytes};
+	struct lock_wait wait = {0};
+	while (fcntl(fd, F_SETLK, &range) < 0) {
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return -errno;
+		if (!wait_again(&wait))
+			return -EBUSY;
+	}
+	return 0;
+}
+
+static int lock_chain(struct db *db, TDB_DATA key, bool write)
+{
+	if (db->readers > 0 || tdb_transaction_active(db->tdb))
+		return 0;
+	struct lock_wait wait = {0};
+	while ((write ? tdb_chainlock_nonblock(db->tdb, key)
+		      : tdb_chainlock_read_nonblock(db->tdb, key)) < 0)
+		if (!lock_is_taken(db))
+			return error_of(db);
+		else if (!wait_again(&wait))
+			return -EBUSY;
+	return 0;
+}
+
+static void unlock_chain(struct db *db, TDB_DATA key, bool write)
+{
+	if (db->readers > 0 || tdb_transaction_active(db->tdb))
+		return;
+	/* Unlocking fails only when it was not locked. */
+	(void)(write ? tdb_chainunlock(db->tdb, key) : tdb_chainunlock_read(db->tdb, key));
+}
+
+static int error_of(struct db *db)
+{
+	int reason = errno; /* what the system said, where libtdb has only "I/O error" */
+	switch (tdb_error(db->tdb)) {
+	case TDB_ERR_NOEXIST: return -ENOENT;
+	case TDB_ERR_CORRUPT: return -EUCLEAN;
+	case TDB_ERR_LOCK:
+	case TDB_ERR_NOLOCK: return -EBUSY;
+	case TDB_ERR_RDONLY: return -EROFS;
+	case TDB_ERR_OOM:
+		return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? -reason : -ENOMEM;
+	case TDB_ERR_EINVAL: return -EUCLEAN;
+	default: return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? -reason : -EIO;
+	}
+}
+
+static TDB_DATA data_of(struct span s)
+{
+	return (TDB_DATA){(unsigned char *)s.p, s.n}; /* libtdb has no const; it does not write */
+}
