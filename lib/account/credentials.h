@@ -54,8 +54,11 @@ void keys_close(struct keys *k);
 must_use int keys_find(struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
 must_use int keys_add(struct keys *k, struct span fingerprint, struct span account); /* -EEXIST */
 must_use int keys_remove(struct keys *k, struct span fingerprint);
-must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES]);
-must_use int keys_secret_make(int keys_dirfd); /* makes keys/secret if missing */
+/* keys/secret: the secret, and the iteration count of this installation (of unknown users too). */
+must_use int keys_secret(
+    int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);
+/* Makes keys/secret if missing; with a count other than 0 sets it, keeping the secret. */
+must_use int keys_secret_make(int keys_dirfd, uint32_t iterations);
 /* HMAC of the secret and the NFC name, cut to SALT_BYTES (spec 1 §2.3). */
 void keys_fake_salt(const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES]);
 

@@ -41,15 +41,30 @@ struct login_lookup {
 	struct config *config;
 	int accounts_dirfd;
 	uint8_t secret[KEYS_SECRET_BYTES];
-	uint32_t iterations; /* of fake salts */
+	uint32_t iterations; /* of unknown users; both from keys_secret() */
 };
 struct sasl_lookup login_sasl_lookup(struct login_lookup *l);
+
+/*
+ * After SASL_OK by a password: is the account enabled, the password in scope and not expired?
+ * LOGIN_OK, _DISABLED (text: the configured one), _EXPIRED, _OUT_OF_SCOPE, _UNAVAILABLE.
+ */
+struct login_password {
+	enum login_result result;
+	struct span text; /* for people, when it is not LOGIN_OK */
+};
+void login_password(struct config *config, int accounts_dirfd, const struct sasl_result *sasl,
+    unsigned scope, int64_t now_s, struct arena *a, struct login_password *ret);
 
 /* Failures per address and account, in run/state/limits.tdb (spec 1 §3.1). */
 struct limits;
 must_use int limits_open(int run_state_dirfd, struct limits **ret);
 void limits_close(struct limits *l);
-/* How long this attempt must wait (ms), or -EACCES: refuse. address: "192.0.2.1". */
+/*
+ * How long this attempt must wait (ms), or -EACCES: refuse. address: "192.0.2.1"; unset for the
+ * holder of a proven, registered key, who is not held up by what others do from that address.
+ * account: empty while none is named.
+ */
 must_use int limits_check(struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms);
 void limits_failed(struct limits *l, struct span address, struct span account, int64_t now_s);
 void limits_succeeded(struct limits *l, struct span address, struct span account, int64_t now_s);

@@ -20,6 +20,8 @@ enum sasl_mechanism { /* strongest first: the order in which they are announced 
 	SASL_LOGIN,
 	SASL_MECHANISM_COUNT
 };
+/* Decoded messages of the peer: longer ones are malformed. */
+enum { SASL_MESSAGE_MAX_BYTES = 8192 };
 /* Sets of mechanisms: 1u << SASL_… */
 struct span sasl_name(enum sasl_mechanism m);
 /* By name, letters of any case; SASL_MECHANISM_COUNT when there is none. */
@@ -73,10 +75,13 @@ enum sasl_outcome {
 	SASL_MALFORMED,	      /* syntax: BAD / 501 5.5.2 */
 	SASL_UNAVAILABLE,     /* our own failure: NO [UNAVAILABLE] / 454 4.7.0 */
 };
-struct sasl_result { /* valid after SASL_OK; spans live as long as the server object */
-	struct span account, address, password_name;
+struct sasl_result { /* spans live as long as the server object */
+	struct span account, address, password_name; /* after SASL_OK */
 	enum sasl_mechanism mechanism;
-	struct span authcid; /* as the client wrote it, for the log: after failures too */
+	/* After failures too, for log, limits and history: */
+	struct span authcid;	   /* as the client wrote it */
+	struct span named_account; /* whose password was tried; unset: unknown user */
+	bool wrong_account;	   /* SASL_BAD_CREDENTIALS because the key is another account's */
 };
 
 struct sasl_server;
