@@ -18,16 +18,6 @@ bool der_get(struct span *rest, uint8_t tag, struct span *ret_contents, struct s
 	return true;
 }
 
-bool der_skip(struct span *rest)
-{
-	uint8_t tag;
-	size_t header, length;
-	if (!get_header(*rest, &tag, &header, &length))
-		return false;
-	*rest = span_from(*rest, header + length);
-	return true;
-}
-
 static bool get_header(struct span s, uint8_t *ret_tag, size_t *ret_header, size_t *ret_length)
 {
 	const unsigned char *p = (const unsigned char *)s.p;

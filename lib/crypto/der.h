@@ -9,7 +9,6 @@
 enum {
 	DER_INTEGER = 0x02,
 	DER_BIT_STRING = 0x03,
-	DER_NULL = 0x05,
 	DER_OID = 0x06,
 	DER_SEQUENCE = 0x30,
 	DER_CONTEXT_0 = 0xa0, /* [0], constructed */
@@ -21,6 +20,4 @@ enum {
  */
 must_use bool der_get(
     struct span *rest, uint8_t tag, struct span *ret_contents, struct span *ret_whole);
-/* Takes the next value whatever it is. */
-must_use bool der_skip(struct span *rest);
 #endif

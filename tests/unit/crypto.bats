@@ -3,3 +3,4 @@
 load common
 
 @test "unit: crypto" { run_unit test_crypto; }
+@test "unit: keys" { run_unit test_keys; }
