@@ -22,6 +22,8 @@ enum sasl_mechanism { /* strongest first: the order in which they are announced 
 };
 /* Decoded messages of the peer: longer ones are malformed. */
 enum { SASL_MESSAGE_MAX_BYTES = 8192 };
+/* What we send is never longer: the maximum for the caller's challenge. */
+enum { SASL_CHALLENGE_MAX_BYTES = 4096 };
 /* Sets of mechanisms: 1u << SASL_… */
 struct span sasl_name(enum sasl_mechanism m);
 /* By name, letters of any case; SASL_MECHANISM_COUNT when there is none. */
@@ -58,8 +60,8 @@ struct sasl_lookup {
 	int (*credentials)(void *context, struct span user, enum hash h, struct arena *arena,
 	    struct sasl_credentials *ret);
 	/*
-	 * EXTERNAL, and the authzid of any mechanism: may `account` act as this address? Empty: the
-	 * key's own address. 0 with the canonical address; -EACCES.
+	 * EXTERNAL, and the authzid of any mechanism: may `account` act as this address (not empty)?
+	 * 0 with the canonical address in the arena; -EACCES whether the address exists or not.
 	 */
 	int (*may_act_as)(void *context, struct span account, struct span address, struct arena *arena,
 	    struct span *ret_address);
@@ -92,17 +94,25 @@ struct sasl_server_options {
 	unsigned enabled;		      /* set of mechanisms of this listener: decides about "y" */
 	struct span nonce_for_tests;	      /* unset: random */
 };
+/* What sasl_server_new() can serve: a set. CRAM-MD5 is not among them. */
+#define SASL_SERVER_IMPLEMENTED (((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_CRAM_MD5))
+/*
+ * m is one of those (asserted); whether it may be offered here (TLS, configuration) is the caller's
+ * decision. The options are copied; what `lookup.context` points to must outlive the object.
+ */
 struct sasl_server *sasl_server_new(enum sasl_mechanism m, const struct sasl_server_options *o);
 void sasl_server_free(struct sasl_server *s); /* NULL is fine; wipes secrets */
 /*
  * One step. `response` is decoded already; for the first step an unset span means that there was no
  * initial response. *challenge (reset first) is what to send when SASL_CONTINUE; a failing SCRAM
- * yields SASL_CONTINUE with "e=…", then its failure at the next step whatever the client says.
+ * yields SASL_CONTINUE with "e=…" (RFC 5802 §7), then its failure at the next step whatever the
+ * client says. A succeeding SCRAM yields "v=…" likewise, then SASL_OK for an empty response only.
+ * After any other outcome than SASL_CONTINUE the object is spent: further steps are SASL_MALFORMED.
  */
 enum sasl_outcome sasl_server_step(struct sasl_server *s, struct span response, struct str *challenge);
 const struct sasl_result *sasl_server_result(const struct sasl_server *s);
 
-/* StoredKey and ServerKey of a password that passed text_opaque_string(): hash_bytes(h) each. */
+/* RFC 5802 §3: StoredKey and ServerKey of a password that passed text_opaque_string(): hash_bytes(h) each. */
 void scram_derive(enum hash h, struct span password, struct span salt, uint32_t iterations,
     uint8_t stored_key[HASH_MAX_BYTES], uint8_t server_key[HASH_MAX_BYTES]);
 #endif
