@@ -1,0 +1,137 @@
+/*
+ * Waiting: for the next command and inside IDLE, in one poll on the peer and the change
+ * notification, until the credential ends, a signal comes or the client has been silent too long.
+ *
+ * SIGTERM between the look at the flag and the poll would be missed until the next wake-up: the
+ * handler therefore arms a timer, and SIGALRM runs the same handler again, every second, until the
+ * flag was seen.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imapd/connection.h"
+#include "sys/log.h"
+
+static bool go_on(struct imapd *c);
+static bool account_is_good(struct imapd *c);
+static void drain(int fd);
+static int wait_slice_ms(const struct imapd *c, int64_t until_ms);
+static void on_signal(int number);
+
+/* Written by the signal handler alone; a process serves one connection. */
+static volatile sig_atomic_t must_stop;
+
+void imapd_wait_start(struct imapd *c)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	sigemptyset(&action.sa_mask);
+	(void)sigaction(SIGTERM, &action, NULL); /* without it the default holds: death, no BYE */
+	(void)sigaction(SIGALRM, &action, NULL);
+	int64_t expires_s = c->session->login.expires_s;
+	c->expires_ms = INT64_MAX;
+	if (expires_s) {
+		c->expires_ms = monotonic_ms() + MAX(expires_s * 1000 - wall_ms(), 0);
+		stream_set_deadline(c->peer, c->expires_ms + IMAPD_EXPIRY_GRACE_MS);
+	}
+}
+
+enum wake imapd_wait(struct imapd *c, bool want_changes)
+{
+	int64_t until_ms = monotonic_ms() + IMAPD_READ_TIMEOUT_MS;
+	int changes_fd = c->session->changes_fd;
+	for (;;) {
+		if (!go_on(c))
+			return WAKE_END;
+		int ready = stream_wait(c->peer, changes_fd, wait_slice_ms(c, until_ms));
+		if (ready == -EINTR)
+			continue;
+		if (ready < 0) {
+			c->ended = true;
+			return WAKE_END;
+		}
+		if (ready & STREAM_READY_OTHER)
+			drain(changes_fd);
+		if ((ready & STREAM_READY_OTHER || changes_fd < 0) && !account_is_good(c))
+			return WAKE_END;
+		if (ready & STREAM_READY_INPUT)
+			return WAKE_INPUT;
+		if (want_changes && c->view && view_is_stale(c->view))
+			return WAKE_CHANGES;
+		if (monotonic_ms() >= until_ms) {
+			imapd_bye(c, "Nothing was said for 30 minutes");
+			return WAKE_END;
+		}
+	}
+}
+
+bool imapd_look_around(struct imapd *c)
+{
+	struct pollfd p = {.fd = c->session->changes_fd, .events = POLLIN};
+	if (p.fd >= 0 && poll(&p, 1, 0) > 0) {
+		drain(p.fd);
+		if (!account_is_good(c))
+			return false;
+	}
+	return go_on(c);
+}
+
+/* Says BYE and answers false when the connection must end. */
+static bool go_on(struct imapd *c)
+{
+	if (must_stop) {
+		(void)alarm(0);
+		imapd_bye(c, "The server is going down");
+		return false;
+	}
+	if (monotonic_ms() >= c->expires_ms) {
+		imapd_bye(c, "The credential of this session has expired");
+		return false;
+	}
+	return !c->ended;
+}
+
+/* After a change of the account: looks the session's credential up again (spec "revocation"). */
+static bool account_is_good(struct imapd *c)
+{
+	struct stat st;
+	if (fstatat(c->session->account_fd, "changes", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		st.st_mtim = (struct timespec){0}; /* never touched */
+	if (st.st_mtim.tv_sec == c->account_changed.tv_sec &&
+	    st.st_mtim.tv_nsec == c->account_changed.tv_nsec)
+		return true;
+	c->account_changed = st.st_mtim;
+	enum login_result result = session_still_valid(c->session);
+	if (result == LOGIN_OK)
+		return true;
+	log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
+	imapd_bye(c, result == LOGIN_DISABLED  ? "This account was disabled"
+		     : result == LOGIN_EXPIRED ? "The credential of this session has expired"
+					       : "The credential of this session was withdrawn");
+	return false;
+}
+
+/* inotify events: that there are some is all that is of interest. The fd is non-blocking. */
+static void drain(int fd)
+{
+	char events[4096] __attribute__((aligned(8)));
+	while (read(fd, events, sizeof(events)) == (ssize_t)sizeof(events))
+		;
+}
+
+static int wait_slice_ms(const struct imapd *c, int64_t until_ms)
+{
+	int64_t now_ms = monotonic_ms();
+	int64_t left_ms = MIN(until_ms, c->expires_ms) - now_ms;
+	if (c->session->changes_fd < 0)
+		left_ms = MIN(left_ms, IMAPD_POLL_MS);
+	return (int)MAX(left_ms, 0);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+	must_stop = 1;
+	(void)alarm(1);
+}
