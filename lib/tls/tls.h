@@ -18,10 +18,16 @@ struct tls_identity {
 	struct span key_pem;
 };
 struct tls_server;
-/* The first identity serves names that no certificate has. -EINVAL: *ret_error says why. */
+/*
+ * The identity whose certificate has the name that the client asks for serves it (several, if they
+ * differ in the kind of key: the client's signature algorithms choose); the first one serves names
+ * that no certificate has. -EINVAL: *ret_error says why. The nonce may be NULL if no client
+ * certificate is requested.
+ */
 must_use int tls_server_new(const struct tls_identity *identities, size_t count,
     bool request_client_certificate, const uint8_t nonce[TLS_NONCE_BYTES], struct tls_server **ret,
     struct str *ret_error);
+/* NULL is fine. Connections accepted with it live on, without the private keys. */
 void tls_server_free(struct tls_server *t);
 
 struct tls; /* one connection; owns the channel beneath */
@@ -31,34 +37,51 @@ struct tls; /* one connection; owns the channel beneath */
  */
 must_use int tls_accept(struct tls_server *server, struct channel below, int64_t deadline_ms,
     struct tls **ret, struct str *ret_error);
-/* The channel above: its close frees the tls; its shutdown sends close_notify. */
+/*
+ * The channel above: its close frees the tls; its shutdown sends close_notify and shuts the channel
+ * beneath. The end of input without close_notify is an end like any other (clients just close).
+ *
+ * What OpenSSL has read is not seen by poll: read until -EAGAIN, or with room for a whole record
+ * (TLS_RECORD_MAX_BYTES), before waiting. A write that said -EAGAIN must be repeated with the same
+ * bytes at its front, at the same address or another.
+ */
+enum { TLS_RECORD_MAX_BYTES = 16384 };
 struct channel tls_channel(struct tls *t);
 
-/* What the handshake showed. Spans live as long as the tls. */
+/* What the handshake showed. Spans live until tls_forget_facts(), or as long as the tls. */
 struct tls_facts {
 	int version; /* 0x0303 or 0x0304 */
 	struct span cipher, server_name;
-	struct span client_spki;       /* raw DER of the leaf; unset: none presented */
-	struct span transcript;	       /* TLS 1.3 with a client certificate: handshake messages, from
-					* ClientHello to the client's CertificateVerify, concatenated */
-	struct span exporter;	       /* tls-exporter (RFC 9266), TLS 1.3 only */
-	struct span unique;	       /* tls-unique (RFC 5929 §3), TLS 1.2 with extended master secret */
-	struct span server_end_point;  /* tls-server-end-point (RFC 5929 §4); unset: not defined */
+	struct span client_spki; /* raw DER of the leaf; unset: none presented. Server only. */
+	struct span transcript;	 /* TLS 1.3 with a client certificate: handshake messages, from
+					* ClientHello to the client's CertificateVerify, concatenated;
+					* unset if longer than TLS_TRANSCRIPT_MAX_BYTES. Server only. */
+	struct span exporter;	 /* tls-exporter (RFC 9266), TLS 1.3 only */
+	struct span unique; /* tls-unique (RFC 5929 §3), TLS 1.2 with extended master secret */
+	struct span server_end_point; /* tls-server-end-point (RFC 5929 §4); unset: not defined */
 };
-void tls_get_facts(struct tls *t, struct tls_facts *ret);
+void tls_get_facts(const struct tls *t, struct tls_facts *ret);
+/* Gives back the memory of the facts, which are unset from then on: for connections that idle. */
+void tls_forget_facts(struct tls *t);
 
 enum tls_verify {
 	TLS_VERIFY_PKIX, /* CA file or system folder, and the name */
 	TLS_VERIFY_NONE,
 	TLS_VERIFY_PIN, /* SHA-256 of the server's SPKI */
 };
+/* Where the system has its CAs, by hash: the bundle beside them takes 30 ms to load. */
+#define TLS_CA_FOLDER "/etc/ssl/certs"
 struct tls_client_options {
-	const char *server_name;
+	const char *server_name; /* DNS name (A-labels) or IP address; NULL: none (no PKIX then) */
 	enum tls_verify verify;
 	struct span ca_pem; /* unset: the system's CA folder */
 	uint8_t pin[32];
 	struct tls_identity client; /* key_pem unset: none */
 };
+/*
+ * As tls_accept(); also -EKEYREJECTED when the server's certificate does not pass, and -EINVAL when
+ * the options do not do (unreadable ca_pem or client key).
+ */
 must_use int tls_connect(const struct tls_client_options *options, struct channel below,
     int64_t deadline_ms, struct tls **ret, struct str *ret_error);
 #endif

@@ -1,0 +1,5 @@
+#!/usr/bin/env bats
+# One @test per unit test program of lib/tls.
+load common
+
+@test "unit: proof of possession" { run_unit test_proof; }

@@ -1,0 +1,130 @@
+#ifndef POSTERN_TESTS_TLS_PEER_H
+#define POSTERN_TESTS_TLS_PEER_H
+/*
+ * A TLS client in a thread, made of OpenSSL alone, for tests of the server: it connects over one
+ * end of a socket pair, waits for one byte, and ends.
+ */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "tls/tls.h"
+
+enum { PEER_TIMEOUT_MS = 20000, PEER_PEM_MAX_BYTES = 65536 };
+
+struct peer {
+	EVP_PKEY *key; /* NULL: no certificate */
+	const char *groups, *suites, *name;
+	int max_version;
+	int fd;
+	/* out */
+	bool connected;
+	unsigned char exporter[32];
+	unsigned char finished[64];
+	size_t finished_bytes;
+	pthread_t thread;
+};
+
+static inline EVP_PKEY *peer_key(const char *kind)
+{
+	EVP_PKEY *key = NULL;
+	if (kind[0] == 'P')
+		return EVP_EC_gen(kind);
+	if (strncmp(kind, "RSA", 3) != 0)
+		return EVP_PKEY_Q_keygen(NULL, NULL, kind);
+	bool weak = strcmp(kind, "RSA-1024") == 0;
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(
+	    NULL, strcmp(kind, "RSA-PSS") == 0 ? "RSA-PSS" : "RSA", NULL);
+	if (EVP_PKEY_keygen_init(context) != 1 ||
+	    EVP_PKEY_CTX_set_rsa_keygen_bits(context, weak ? 1024 : 2048) != 1 ||
+	    EVP_PKEY_generate(context, &key) != 1)
+		abort();
+	EVP_PKEY_CTX_free(context);
+	return key;
+}
+
+static inline X509 *peer_certificate(EVP_PKEY *key)
+{
+	X509 *x = X509_new();
+	bool own_digest = EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448");
+	X509_set_pubkey(x, key); /* expired in 1970, and without a name: nobody looks */
+	X509_gmtime_adj(X509_getm_notBefore(x), 0);
+	ASN1_TIME_set(X509_getm_notAfter(x), 0);
+	X509_sign(x, key, own_digest ? NULL : EVP_sha256());
+	return x;
+}
+
+static inline void *peer_run(void *argument)
+{
+	struct peer *p = argument;
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_security_level(context, 0);
+	if (p->groups && SSL_CTX_set1_groups_list(context, p->groups) != 1)
+		abort();
+	if (p->suites && SSL_CTX_set_ciphersuites(context, p->suites) != 1)
+		abort();
+	if (p->max_version)
+		SSL_CTX_set_max_proto_version(context, p->max_version);
+	if (p->key) {
+		X509 *x = peer_certificate(p->key);
+		if (SSL_CTX_use_cert_and_key(context, x, p->key, NULL, 1) != 1)
+			abort();
+		X509_free(x);
+	}
+	SSL *ssl = SSL_new(context);
+	SSL_set_fd(ssl, p->fd);
+	if (p->name)
+		SSL_set_tlsext_host_name(ssl, p->name);
+	char byte;
+	p->connected = SSL_connect(ssl) == 1 && SSL_read(ssl, &byte, 1) == 1;
+	(void)SSL_export_keying_material(ssl, p->exporter, sizeof(p->exporter),
+	    "EXPORTER-Channel-Binding", 24, NULL, 0, 0); /* meaningless if not connected */
+	p->finished_bytes = SSL_get_finished(ssl, p->finished, sizeof(p->finished));
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	close(p->fd);
+	ERR_clear_error();
+	OPENSSL_thread_stop();
+	return NULL;
+}
+
+/* Starts the peer; the channel of the other end. */
+static inline struct channel peer_start(struct peer *p)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		abort();
+	p->fd = pair[1];
+	if (pthread_create(&p->thread, NULL, peer_run, p) != 0)
+		abort();
+	return channel_fd(pair[0]);
+}
+
+/* Accepts, sends the one byte, and waits for the peer's end. NULL when the handshake failed. */
+static inline struct tls *peer_accept(struct tls_server *server, struct peer *p, struct str *error)
+{
+	struct tls *t = NULL;
+	struct channel below = peer_start(p);
+	int r = tls_accept(server, below, monotonic_ms() + PEER_TIMEOUT_MS, &t, error);
+	if (r == 0) {
+		short wait;
+		struct channel c = tls_channel(t);
+		if (c.ops->write(c.context, "x", 1, &wait) != 1)
+			abort();
+	}
+	pthread_join(p->thread, NULL);
+	return t;
+}
+
+static inline void peer_tls_free(struct tls *t)
+{
+	if (t) {
+		struct channel c = tls_channel(t);
+		channel_close(&c);
+	}
+}
+#endif
