@@ -138,7 +138,8 @@ struct imap_command {
 		} search;
 		struct {
 			struct seqset set;
-			const struct imap_fetch_item *items; /* macros expanded, no item twice */
+			const struct imap_fetch_item
+			    *items; /* macros expanded; items without a section once */
 			size_t item_count;
 		} fetch;
 		struct {
@@ -166,7 +167,7 @@ must_use int imap_command_parse(struct span text, enum imap_text mode, struct ar
 /* The tag of whatever this is; unset when there is none: answer "* BAD". */
 struct span imap_command_tag(struct span text);
 /*
- * The text after APPEND's message, as imap_reader_rest() has it: nothing, or ")" if utf8. -EINVAL.
+ * The text after APPEND's message, as imap_reader_rest() leaves it: nothing, or ")" if utf8. -EINVAL.
  */
 must_use int imap_append_rest(struct span text, bool utf8);
 

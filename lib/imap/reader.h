@@ -14,7 +14,7 @@
  *		if refused: imap_reader_refuse(&reader), and the tagged NO or BAD;
  *		imap_reader_accept(&reader);
  *		take exactly reader.literal.bytes from the stream, into a file;
- *		r = imap_reader_rest(&reader), then imap_append_rest() (command.h) on reader.text
+ *		r = imap_reader_rest(&reader), then imap_append_rest() (command.h) on reader.line
  *	}
  *
  * Lines end in CRLF; LF alone is taken too, as nothing is ambiguous here. AUTHENTICATE's responses
@@ -67,7 +67,7 @@ struct imap_reader {
 	struct imap_limits limits;
 	struct str text;	     /* of the command so far */
 	struct imap_literal literal; /* pending, after IMAP_READ_APPEND */
-	struct str line;	     /* scratch */
+	struct str line;	     /* the last line; after imap_reader_rest(): the rest */
 };
 
 void imap_reader_init(
@@ -86,14 +86,15 @@ void imap_reader_accept(struct imap_reader *r);
  */
 enum imap_read imap_reader_refuse(struct imap_reader *r);
 /*
- * After the message was taken from the stream: the rest of the command, in `text` (reset first).
- * Results as of imap_reader_next(); IMAP_READ_APPEND for one more message (MULTIAPPEND, CATENATE).
+ * After the message was taken from the stream: the rest of the command, in `line`; `text`, from
+ * which the parsed command borrows, stays. IMAP_READ_COMMAND; IMAP_READ_APPEND if one more literal
+ * was announced (MULTIAPPEND, CATENATE); else _LINE_TOO_LONG, _EOF, _ERROR.
  */
 enum imap_read imap_reader_rest(struct imap_reader *r);
 
 /*
- * Does the line end in a literal marker ("{3}", "{3+}", "~{3}")? Numbers are up to 63 bits
- * (RFC 9051 §9 "number64"); a larger one is no marker.
+ * Does the line end in a literal marker ("{3}", "{3+}", "~{3}")? A number of more than 63 bits
+ * (RFC 9051 §9 "number64") is taken for INT64_MAX: too big for anybody.
  */
 bool imap_literal_marker(struct span line, struct imap_literal *ret);
 #endif
