@@ -1,6 +1,7 @@
 #include "smtp/reply.h"
 
 #include "base/ascii.h"
+#include "base/encode.h"
 
 static void put_line(
     struct stream *out, unsigned code, bool last, const char *enhanced, struct span text);
@@ -28,6 +29,15 @@ void smtp_reply_format(
 void smtp_reply_status(struct stream *out, const struct smtp_status *status)
 {
 	smtp_reply(out, status->code, status->enhanced, span_cstr(status->text));
+}
+
+void smtp_write_challenge(struct stream *out, struct span challenge)
+{
+	struct str text cleanup(str_clear) = STR_INIT(4 + challenge.n / 3 * 4 + 4 + 2);
+	str_append_cstr(&text, "334 ");
+	base64_encode(challenge, &text);
+	str_append_cstr(&text, "\r\n");
+	stream_write(out, str_span(&text));
 }
 
 /* RFC 5321 §4.2: Reply-line; the enhanced code stands in every line (RFC 2034 §4). */

@@ -24,6 +24,9 @@ void smtp_reply_format(struct stream *out, unsigned code, const char *enhanced, 
     ...) printf_like(4, 5);
 void smtp_reply_status(struct stream *out, const struct smtp_status *status);
 
+/* "334 " and the challenge in base64 (RFC 4954 §4): at most 12288 bytes, not a reply's 512. */
+void smtp_write_challenge(struct stream *out, struct span challenge);
+
 /* What EHLO announces. PIPELINING, ENHANCEDSTATUSCODES and the rest are bits of `extensions`. */
 enum smtp_extension {
 	SMTP_PIPELINING = 1 << 0,	   /* RFC 2920 */
