@@ -24,9 +24,9 @@ struct config_global {
 	struct span hostname;
 	const struct config_certificate *certificates;
 	size_t certificate_count;
-	unsigned sasl_mechanisms; /* set, sasl/server.h */
-	uint64_t message_size_max; /* bytes; default 100 MiB */
-	uint32_t recipients_max;   /* per message; default 1000 */
+	unsigned sasl_mechanisms;   /* set, sasl/server.h */
+	uint64_t message_size_max;  /* bytes; default 100 MiB */
+	uint32_t recipients_max;    /* per message; default 1000 */
 	const uint32_t *schedule_s; /* waits between attempts, in seconds; the last repeats … */
 	size_t schedule_count;
 	uint32_t lifetime_s;	 /* … until this age; default 5 days */
@@ -48,7 +48,8 @@ struct config_account {
 	bool local_only;
 	struct route_list routes;
 };
-must_use int config_account(struct config *c, struct span name, struct arena *a, struct config_account *ret);
+must_use int config_account(
+    struct config *c, struct span name, struct arena *a, struct config_account *ret);
 /*
  * The account that owns the address (any spelling; "+tag" ignored, catch-all, case rules of the
  * domain). *ret_canonical: the configured spelling, with A-label domain. -ENOENT: nobody here;
@@ -64,7 +65,8 @@ struct config_domain {
 	struct span catch_all; /* account, or empty */
 	struct route_list routes;
 };
-must_use int config_domain(struct config *c, struct span name, struct arena *a, struct config_domain *ret);
+must_use int config_domain(
+    struct config *c, struct span name, struct arena *a, struct config_domain *ret);
 must_use int config_global_routes(struct config *c, struct arena *a, struct route_list *ret);
 
 enum transport_kind {
@@ -77,7 +79,12 @@ enum transport_kind {
 	TRANSPORT_FAIL
 };
 enum transport_tls { TRANSPORT_TLS_IMPLICIT, TRANSPORT_TLS_STARTTLS, TRANSPORT_TLS_NONE };
-enum transport_verify { TRANSPORT_VERIFY_PKIX, TRANSPORT_VERIFY_DANE, TRANSPORT_VERIFY_PINNED, TRANSPORT_VERIFY_NONE };
+enum transport_verify {
+	TRANSPORT_VERIFY_PKIX,
+	TRANSPORT_VERIFY_DANE,
+	TRANSPORT_VERIFY_PINNED,
+	TRANSPORT_VERIFY_NONE
+};
 struct config_transport {
 	struct span name;
 	enum transport_kind kind;
@@ -92,5 +99,6 @@ struct config_transport {
 	uint32_t fail_code;
 	struct span fail_text;
 };
-must_use int config_transport(struct config *c, struct span name, struct arena *a, struct config_transport *ret);
+must_use int config_transport(
+    struct config *c, struct span name, struct arena *a, struct config_transport *ret);
 #endif

@@ -3,3 +3,4 @@
 load common
 
 @test "unit: route" { run_unit test_route; }
+@test "unit: conf" { run_unit test_conf; }

@@ -1,0 +1,51 @@
+#include "conf/report.h"
+
+#include "base/str.h"
+
+enum { SENTENCE_MAX_BYTES = 8192, MESSAGES_FIRST = 16 };
+
+static void add(struct config_report *r, enum config_severity severity, struct config_place place,
+    const char *format, va_list args) printf_like(4, 0);
+
+void report_error(struct config_report *r, struct config_place place, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	add(r, CONFIG_ERROR, place, format, args);
+	va_end(args);
+	r->error_count++;
+}
+
+void report_warning(struct config_report *r, struct config_place place, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	add(r, CONFIG_WARNING, place, format, args);
+	va_end(args);
+}
+
+struct span report_place(struct arena *a, struct config_place place)
+{
+	if (!span_is_set(place.file))
+		return SPAN("");
+	if (place.line == 0)
+		return place.file;
+	return arena_format(a, "%.*s:%u", SPAN_ARG(place.file), place.line);
+}
+
+static void add(struct config_report *r, enum config_severity severity, struct config_place place,
+    const char *format, va_list args)
+{
+	if (r->count == r->allocated) {
+		size_t more = r->allocated ? 2 * r->allocated : MESSAGES_FIRST;
+		struct config_message *list = ARENA_ARRAY(r->arena, struct config_message, more);
+		if (r->count > 0)
+			memcpy(list, r->messages, r->count * sizeof(*list));
+		r->messages = list;
+		r->allocated = more;
+	}
+	struct str text cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	str_vformat(&text, format, args);
+	r->messages[r->count++] = (struct config_message){severity, place,
+	    text.failed ? SPAN("(too long to say)") : arena_span(r->arena, str_span(&text))};
+}
