@@ -3,3 +3,4 @@
 load common
 
 @test "unit: proof of possession" { run_unit test_proof; }
+@test "unit: tls" { run_unit test_tls; }
