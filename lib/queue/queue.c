@@ -424,7 +424,7 @@ int queue_message_open(struct queue *q, struct span id, int *ret_fd)
 	return 0;
 }
 
-static int read_recipient(
+int queue_recipient(
     struct queue *q, struct span id, uint32_t number, struct arena *a, struct queue_recipient *ret)
 {
 	struct str value cleanup(str_clear) = STR_INIT(QUEUE_RECORD_MAX_BYTES);
