@@ -92,6 +92,16 @@ int file_rename(int dirfd, const char *from, const char *to)
 	return folder_sync(dirfd);
 }
 
+int file_move(int dirfd, const char *name, int to_dirfd, const char *to_name)
+{
+	if (linkat(dirfd, name, to_dirfd, to_name, 0) < 0)
+		return -errno;
+	int error = folder_sync(to_dirfd);
+	if (!error && unlinkat(dirfd, name, 0) < 0)
+		error = -errno;
+	return error ? error : folder_sync(dirfd);
+}
+
 int file_remove_stale(int dirfd, int age_s)
 {
 	int fd;

@@ -1,0 +1,141 @@
+#include "relay/pickup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/paths.h"
+#include "io/file.h"
+#include "sys/log.h"
+
+/* Calls fn for each name that does not begin with a dot; ends at its first error. */
+static int each_name(int dirfd, int (*fn)(const char *name, void *context), void *context)
+{
+	int fd;
+	int error = folder_open(dirfd, ".", &fd);
+	if (error)
+		return error;
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		error = -errno;
+		close_fd(&fd);
+		return error;
+	}
+	for (struct dirent *e; !error && (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			error = fn(e->d_name, context);
+	(void)closedir(d); /* was only read */
+	return error;
+}
+
+static int remove_mark(const char *name, void *context)
+{
+	const int *wake_fd = context;
+	return unlinkat(*wake_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int found_mark(const char *name, void *context)
+{
+	(void)name;
+	(void)context;
+	return 1;
+}
+
+bool pickup_wake_is_empty(int wake_fd)
+{
+	return each_name(wake_fd, found_mark, NULL) == 0;
+}
+
+struct pickup {
+	struct queue *queue;
+	struct config *config;
+	const struct config_global *global;
+	int queue_fd, incoming_fd, bad_fd;
+	int account_fd; /* the folder at hand */
+	struct span account;
+	struct arena *arena;
+};
+
+/* NULL, or why the message is not what this account's session may have committed. */
+static const char *objection(struct pickup *i, const struct envelope *e, uint64_t bytes)
+{
+	struct span owner, canonical;
+	if (e->recipient_count > i->global->recipients_max)
+		return "too many recipients";
+	if (bytes > i->global->message_size_max)
+		return "too large";
+	if (e->sender.n &&
+	    (config_find_address(i->config, e->sender, i->arena, &owner, &canonical, NULL) != 0 ||
+		!span_equal(owner, i->account)))
+		return "the sender is not the account's";
+	return NULL;
+}
+
+static int put_aside(struct pickup *i, const char *name, const char *why)
+{
+	struct str to cleanup(str_clear) = STR_INIT(400);
+	struct str quoted cleanup(str_clear) = STR_INIT(1200);
+	log_quote(span_cstr(name), 255, &quoted);
+	log_line(LOG_LEVEL_ERROR, "bad file incoming/%.*s/%s: %s; moved to queue/bad",
+	    SPAN_ARG(i->account), quoted.data, why);
+	str_format(&to, "%.*s-%s", SPAN_ARG(i->account), name);
+	int error = str_error(&to);
+	return error ? error : file_move(i->account_fd, name, i->bad_fd, to.data);
+}
+
+static int take_file(const char *name, void *context)
+{
+	struct pickup *i = context;
+	struct envelope e;
+	uint64_t offset, bytes;
+	int fd cleanup(close_fd) = -1;
+	int error = incoming_id_is_valid(span_cstr(name))
+			? incoming_read(i->account_fd, name, i->arena, &e, &fd, &offset, &bytes)
+			: -EBADMSG;
+	if (error == -EBADMSG)
+		return put_aside(i, name, "not a message of ours");
+	if (error)
+		return error == -ENOENT ? 0 : error;
+	const char *why = objection(i, &e, bytes);
+	if (why)
+		return put_aside(i, name, why);
+	error = queue_take_in(i->queue, i->account_fd, i->account, name, &e, offset, bytes);
+	if (!error)
+		log_line(LOG_LEVEL_INFO,
+		    "queued id=%s account=%.*s from=<%.*s> recipients=%zu bytes=%llu", name,
+		    SPAN_ARG(i->account), SPAN_ARG(e.sender), e.recipient_count,
+		    (unsigned long long)bytes);
+	return error;
+}
+
+static int take_folder(const char *name, void *context)
+{
+	struct pickup *i = context;
+	int fd cleanup(close_fd) = -1;
+	if (!account_name_is_valid(span_cstr(name)))
+		return 0;
+	int error = folder_open(i->incoming_fd, name, &fd);
+	if (error)
+		return error == -ENOTDIR ? 0 : error;
+	i->account_fd = fd;
+	i->account = span_cstr(name);
+	return each_name(fd, take_file, i);
+}
+
+int pickup_run(struct queue *q, struct config *c, const struct config_global *global, int queue_fd,
+    struct arena *a)
+{
+	int wake cleanup(close_fd) = -1, incoming cleanup(close_fd) = -1,
+		 bad cleanup(close_fd) = -1;
+	int error = folder_open(queue_fd, "wake", &wake);
+	if (!error)
+		error = folder_open(queue_fd, "incoming", &incoming);
+	if (!error)
+		error = folder_make(queue_fd, "bad", 0700, &bad);
+	/* first the marks, then the look: what comes in between makes a new mark */
+	if (!error)
+		error = each_name(wake, remove_mark, &wake);
+	struct pickup i = {q, c, global, queue_fd, incoming, bad, -1, SPAN(""), a};
+	return error ? error : each_name(incoming, take_folder, &i);
+}

@@ -1,0 +1,551 @@
+#include "relay/runner.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <search.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+#include "io/file.h"
+#include "relay/pickup.h"
+#include "relay/job.h"
+#include "relay/notice.h"
+#include "sys/log.h"
+
+enum {
+	DUE_MAX = 1000,	     /* recipients looked at in one pass */
+	WAITING_MAX = 200,   /* jobs waiting for a worker: until they go, nothing more is planned */
+	LINGER_S = 30,	     /* the run stays for what is due so soon */
+	JITTER_PERCENT = 10, /* of a wait, either way */
+	RETRY_OWN_FAILURE_S = 60,
+};
+
+struct runner {
+	const struct runner_options *options;
+	struct arena arena; /* of one pass */
+	struct config *config;
+	struct config_global global;
+	struct queue *queue;
+	int state_fd, queue_fd, wake_fd, inotify_fd, lock_fd;
+	struct job *jobs; /* waiting and running, oldest first */
+	void *in_flight;  /* tsearch() tree of "ID:N" */
+	int64_t next_due_s;
+};
+
+static volatile sig_atomic_t stop_requested;
+
+static int setup(struct runner *r);
+static void teardown(struct runner *r);
+static int pass(struct runner *r);
+static int plan_due(struct runner *r);
+static void start_jobs(struct runner *r);
+static bool wait_for_events(struct runner *r);
+static void finish_job(struct runner *r, struct job **link);
+
+static int64_t now_s(const struct runner *r)
+{
+	if (!r->options->clock_file)
+		return wall_ms() / 1000;
+	struct str text cleanup(str_clear) = STR_INIT(32);
+	uint64_t seconds = 0;
+	if (file_read(AT_FDCWD, r->options->clock_file, &text) ||
+	    span_to_u64(span_trim(str_span(&text)), INT64_MAX, &seconds))
+		return wall_ms() / 1000;
+	return (int64_t)seconds;
+}
+
+static void request_stop(int signal_number)
+{
+	(void)signal_number;
+	stop_requested = 1;
+}
+
+int runner_run(const struct runner_options *o)
+{
+	struct runner r = {.options = o,
+	    .state_fd = -1,
+	    .queue_fd = -1,
+	    .wake_fd = -1,
+	    .inotify_fd = -1,
+	    .lock_fd = -1};
+	struct sigaction on_stop = {.sa_handler = request_stop};
+	(void)sigaction(SIGTERM, &on_stop, NULL); /* cannot fail for these signals */
+	(void)sigaction(SIGINT, &on_stop, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	int error = setup(&r);
+	while (error == 0 && !stop_requested) {
+		error = pass(&r);
+		if (error || !wait_for_events(&r))
+			break;
+	}
+	teardown(&r);
+	switch (error) {
+	case 0:
+	case -EALREADY: return 0; /* another run is at work */
+	case -ENOENT:
+		log_line(
+		    LOG_LEVEL_ERROR, "no configuration or state: run \"postern config apply\"");
+		return EX_CONFIG;
+	default:
+		log_line(LOG_LEVEL_ERROR, "queue run failed: %s", strerror(-error));
+		return EX_TEMPFAIL;
+	}
+}
+
+/* -- begin and end ------------------------------------------------------------------------------ */
+
+static int take_lock(struct runner *r)
+{
+	r->lock_fd = openat(r->queue_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r->lock_fd < 0)
+		return -errno;
+	if (flock(r->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK ? -EALREADY : -errno;
+}
+
+static int setup(struct runner *r)
+{
+	int error = crypto_init();
+	if (!error)
+		error = paths_open_state(r->options->paths, &r->state_fd);
+	if (!error)
+		error = folder_open(r->state_fd, "queue", &r->queue_fd);
+	if (!error)
+		error = take_lock(r);
+	if (!error)
+		error = folder_open(r->queue_fd, "wake", &r->wake_fd);
+	if (!error)
+		error = queue_open(r->queue_fd, true, &r->queue);
+	if (error)
+		return error;
+	r->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char path[64];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", r->wake_fd); /* always fits */
+	/* without inotify (instances used up) wait_for_events() looks every second */
+	if (r->inotify_fd >= 0 &&
+	    inotify_add_watch(r->inotify_fd, path, IN_CREATE | IN_MOVED_TO) < 0)
+		close_fd(&r->inotify_fd);
+	return queue_sweep(r->queue, wall_ms() / 1000);
+}
+
+static void free_job(struct job *j)
+{
+	for (size_t i = 0; i < j->message_count; i++)
+		close_fd(&j->messages[i].fd);
+	close_fd(&j->results_fd);
+	str_clear(&j->results);
+	arena_clear(&j->arena);
+	free(j);
+}
+
+static void teardown(struct runner *r)
+{
+	while (r->jobs) {
+		struct job *j = r->jobs;
+		r->jobs = j->next;
+		if (j->pid) { /* its attempt is registered: the next one comes by schedule */
+			(void)kill(j->pid, SIGTERM);
+			(void)waitpid(j->pid, NULL, 0);
+		}
+		free_job(j);
+	}
+	tdestroy(r->in_flight, free);
+	queue_close(r->queue);
+	config_close(r->config);
+	arena_clear(&r->arena);
+	close_fd(&r->inotify_fd);
+	close_fd(&r->wake_fd);
+	close_fd(&r->queue_fd);
+	close_fd(&r->lock_fd);
+	close_fd(&r->state_fd);
+}
+
+/* -- one pass ----------------------------------------------------------------------------------- */
+
+/* The configuration as it is now: each attempt is planned by what the administrator last applied. */
+static int load_config(struct runner *r)
+{
+	int fd cleanup(close_fd) = -1;
+	config_close(r->config);
+	r->config = NULL;
+	int error = folder_open(r->state_fd, "config", &fd);
+	if (!error)
+		error = config_open(fd, &r->config);
+	return error ? error : config_global(r->config, &r->arena, &r->global);
+}
+
+static int pass(struct runner *r)
+{
+	arena_reset(&r->arena);
+	int error = load_config(r);
+	if (!error)
+		error = pickup_run(r->queue, r->config, &r->global, r->queue_fd, &r->arena);
+	size_t waiting = 0;
+	for (struct job *j = r->jobs; j; j = j->next)
+		waiting += j->pid == 0;
+	if (!error && waiting < WAITING_MAX)
+		error = plan_due(r);
+	if (!error)
+		start_jobs(r);
+	return error;
+}
+
+/* -- planning ----------------------------------------------------------------------------------- */
+
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static const char *flight_name(struct span id, uint32_t number, struct str *name)
+{
+	str_reset(name);
+	str_append(name, id);
+	str_append_char(name, ':');
+	str_append_u64(name, number);
+	return name->data;
+}
+
+static bool is_in_flight(struct span id, uint32_t number, void *context)
+{
+	struct runner *r = context;
+	struct str name cleanup(str_clear) = STR_INIT(QUEUE_ID_MAX_BYTES + 16);
+	return tfind(flight_name(id, number, &name), &r->in_flight, compare_text) != NULL;
+}
+
+static void set_in_flight(struct runner *r, struct span id, uint32_t number, bool on)
+{
+	struct str name cleanup(str_clear) = STR_INIT(QUEUE_ID_MAX_BYTES + 16);
+	const char *text = flight_name(id, number, &name);
+	if (on) {
+		(void)tsearch(xstrdup(text), &r->in_flight, compare_text); /* never there already */
+		return;
+	}
+	char **found = tfind(text, &r->in_flight, compare_text);
+	if (!found)
+		return;
+	char *held = *found;
+	(void)tdelete(held, &r->in_flight, compare_text); /* its parent says nothing */
+	free(held);
+}
+
+/* Attempt number `attempts` (from 1) has been made at now: when does the next one come? */
+static int64_t next_attempt_s(const struct runner *r, uint32_t attempts, int64_t now)
+{
+	const struct config_global *g = &r->global;
+	if (g->schedule_count == 0)
+		return now + RETRY_OWN_FAILURE_S;
+	uint32_t wait = g->schedule_s[MIN(attempts - 1, g->schedule_count - 1)];
+	uint32_t spread = wait / 100 * JITTER_PERCENT;
+	uint32_t random = 0;
+	random_bytes(&random, sizeof(random));
+	return now + wait - spread + (spread ? random % (2 * spread + 1) : 0);
+}
+
+/* A waiting job for the hop with room for this message, or a new one. */
+static struct job *job_for(struct runner *r, struct span hop, struct span id)
+{
+	struct job **link = &r->jobs;
+	for (; *link; link = &(*link)->next) {
+		struct job *j = *link;
+		const struct job_message *last =
+		    j->message_count ? &j->messages[j->message_count - 1] : NULL;
+		bool same = last && span_equal(last->message.id, id);
+		if (j->pid == 0 && span_equal(j->plan.hop, hop) &&
+		    (same ? last->recipient_count < JOB_RECIPIENTS_MAX
+			  : j->message_count < JOB_MESSAGES_MAX))
+			return j;
+	}
+	struct job *j = xcalloc(1, sizeof(*j));
+	*link = j;
+	j->results_fd = -1;
+	str_init(&j->results, JOB_RESULT_MAX_BYTES * 64);
+	return j;
+}
+
+static int add_message(struct runner *r, struct job *j, struct span id)
+{
+	struct job_message *m = &j->messages[j->message_count];
+	int fd;
+	int error = queue_message_open(r->queue, id, &fd);
+	if (error)
+		return error;
+	m->fd = fd;
+	j->message_count++; /* the job closes the fd from here on */
+	return queue_message(r->queue, id, &j->arena, &m->message);
+}
+
+/* Read again, into the job's own memory: the pass's arena is reset before the job ends. */
+static int add_to_job(struct runner *r, const struct plan *p, const struct queue_recipient *due)
+{
+	struct job *j = job_for(r, p->hop, due->id);
+	bool known =
+	    j->message_count && span_equal(j->messages[j->message_count - 1].message.id, due->id);
+	int error = known ? 0 : add_message(r, j, due->id);
+	if (error)
+		return error;
+	struct job_message *m = &j->messages[j->message_count - 1];
+	struct job_recipient *to = ARENA_NEW(&j->arena, struct job_recipient);
+	error = queue_recipient(r->queue, due->id, due->number, &j->arena, &to->recipient);
+	if (!error && j->plan.hop.n == 0)
+		error = plan_recipient(r->config, &m->message, &to->recipient, &j->arena, &j->plan);
+	if (error)
+		return error;
+	to->route = arena_span(&j->arena, p->route);
+	m->recipients[m->recipient_count++] = to;
+	set_in_flight(r, due->id, due->number, true);
+	return 0;
+}
+
+/* What is answered without an attempt elsewhere, and what has a notice due from an earlier run. */
+static int settle(struct runner *r, const struct queue_message *m,
+    const struct queue_recipient *due, const struct plan *p)
+{
+	struct queue_attempt a = {.when_s = now_s(r),
+	    .transport = p->name,
+	    .route = p->route,
+	    .code = p->code,
+	    .enhanced = p->enhanced,
+	    .text = p->text};
+	struct notice_context c = {r->queue, r->config, &r->global, a.when_s};
+	int error = notice_record(&c, m, due, p->code >= 500 ? QUEUE_FAILED : QUEUE_DEFERRED, &a);
+	return error ? error : notice_send(&c, due->id, &due->number, 1);
+}
+
+static int plan_due(struct runner *r)
+{
+	struct queue_recipient *due;
+	size_t count, registered = 0;
+	int64_t now = now_s(r);
+	int error = queue_due(
+	    r->queue, now, DUE_MAX, is_in_flight, r, &r->arena, &due, &count, &r->next_due_s);
+	if (error || count == 0)
+		return error;
+	struct notice_context c = {r->queue, r->config, &r->global, now};
+	struct plan *plans = ARENA_ARRAY(&r->arena, struct plan, count);
+	struct queue_message *messages = ARENA_ARRAY(&r->arena, struct queue_message, count);
+	int64_t *next_s = ARENA_ARRAY(&r->arena, int64_t, count);
+	for (size_t i = 0; i < count && !error; i++) {
+		struct queue_recipient *d = &due[registered];
+		*d = due[i];
+		if (d->notice != QUEUE_NOTICE_NONE) {
+			error = notice_send(&c, d->id, &d->number, 1);
+			continue;
+		}
+		error = queue_message(r->queue, d->id, &r->arena, &messages[registered]);
+		if (!error)
+			error = plan_recipient(
+			    r->config, &messages[registered], d, &r->arena, &plans[registered]);
+		next_s[registered] = next_attempt_s(r, d->attempts + 1, now);
+		registered++;
+	}
+	/* before any worker starts: whatever crashes from here on cannot make a hot loop */
+	if (!error && registered)
+		error = queue_register_attempts(r->queue, due, next_s, registered);
+	for (size_t i = 0; i < registered && !error; i++)
+		error = plans[i].kind == PLAN_ANSWER ? settle(r, &messages[i], &due[i], &plans[i])
+						     : add_to_job(r, &plans[i], &due[i]);
+	return error;
+}
+
+/* -- workers ------------------------------------------------------------------------------------ */
+
+static int start_worker(struct runner *r, struct job *j)
+{
+	int fds[2];
+	struct config_account account = {0};
+	struct worker_environment e = {
+	    .paths = r->options->paths, .hostname = r->global.hostname, .now_s = now_s(r)};
+	if (j->plan.kind == PLAN_LOCAL &&
+	    config_account(r->config, j->plan.account, &r->arena, &account) == 0) {
+		e.quota_bytes = account.quota_bytes;
+		e.quota_messages = account.quota_messages;
+	}
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int error = -errno;
+		close_fd(&fds[0]);
+		close_fd(&fds[1]);
+		return error;
+	}
+	if (pid == 0) {
+		/* not the queue's database: its fd stays open but is never touched again */
+		close_fd(&fds[0]);
+		worker_run(j, &e, fds[1]);
+	}
+	close_fd(&fds[1]);
+	j->pid = pid;
+	j->results_fd = fds[0];
+	j->started_ms = monotonic_ms();
+	return 0;
+}
+
+static size_t running(const struct runner *r, struct span hop)
+{
+	size_t n = 0;
+	for (const struct job *j = r->jobs; j; j = j->next)
+		n += j->pid && (hop.n == 0 || span_equal(j->plan.hop, hop));
+	return n;
+}
+
+static void start_jobs(struct runner *r)
+{
+	for (struct job *j = r->jobs; j; j = j->next) {
+		if (running(r, SPAN("")) >= r->global.concurrency)
+			return;
+		if (j->pid || running(r, j->plan.hop) >= r->global.concurrency_per_host)
+			continue;
+		int error = start_worker(r, j);
+		if (error) {
+			log_line(LOG_LEVEL_ERROR, "cannot start a worker: %s", strerror(-error));
+			return;
+		}
+	}
+}
+
+static void log_result(const struct job *j, const struct job_message *m,
+    const struct job_recipient *to, enum queue_result result, const struct queue_attempt *a)
+{
+	static const char *const names[] = {"delivered", "relayed", "deferred", "failed"};
+	struct str text cleanup(str_clear) = STR_INIT(4096);
+	log_quote(a->text, 300, &text);
+	log_line(result >= QUEUE_DEFERRED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	    "%s id=%.*s account=%.*s from=<%.*s> to=<%.*s> transport=%.*s host=%.*s attempt=%u "
+	    "answer=\"%u %s\"",
+	    names[result], SPAN_ARG(m->message.id), SPAN_ARG(m->message.account),
+	    SPAN_ARG(m->message.sender), SPAN_ARG(to->recipient.address), SPAN_ARG(j->plan.name),
+	    SPAN_ARG(a->host), to->recipient.attempts + 1, a->code, text.data);
+}
+
+static void record_result(struct runner *r, struct job *j, const struct job_result *result)
+{
+	struct job_message *m = &j->messages[result->message];
+	struct job_recipient *to = m->recipients[result->recipient];
+	struct queue_attempt a = result->attempt;
+	if (to->reported)
+		return;
+	a.transport = j->plan.name;
+	a.route = to->route;
+	a.when_s = now_s(r);
+	struct notice_context c = {r->queue, r->config, &r->global, a.when_s};
+	int error = notice_record(&c, &m->message, &to->recipient, result->result, &a);
+	if (error)
+		log_line(LOG_LEVEL_ERROR, "cannot note the result of %.*s: %s",
+		    SPAN_ARG(m->message.id), strerror(-error));
+	to->reported = true;
+	log_result(j, m, to, result->result, &a);
+}
+
+/* Reads what the worker says; false at its end. */
+static bool read_results(struct runner *r, struct job *j)
+{
+	char piece[4096];
+	ssize_t n = read(j->results_fd, piece, sizeof(piece));
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n <= 0)
+		return false;
+	str_append(&j->results, span_of(piece, (size_t)n));
+	for (;;) {
+		struct job_result result;
+		size_t used = 0;
+		int error = job_result_read(j, str_span(&j->results), &result, &used);
+		if (error == -EAGAIN)
+			return !j->results.failed;
+		if (error)
+			return false;
+		record_result(r, j, &result);
+		str_drop_front(&j->results, used);
+	}
+}
+
+static void finish_job(struct runner *r, struct job **link)
+{
+	struct job *j = *link;
+	struct notice_context c = {r->queue, r->config, &r->global, now_s(r)};
+	int status = 0;
+	(void)kill(j->pid, SIGKILL); /* it has closed its pipe: it is at its end, or broken */
+	(void)waitpid(j->pid, &status, 0);
+	for (uint32_t i = 0; i < j->message_count; i++) {
+		struct job_message *m = &j->messages[i];
+		uint32_t numbers[JOB_RECIPIENTS_MAX];
+		for (uint32_t k = 0; k < m->recipient_count; k++) {
+			struct queue_recipient *to = &m->recipients[k]->recipient;
+			numbers[k] = to->number;
+			struct job_result lost = {i, k, QUEUE_DEFERRED,
+			    {.enhanced = SPAN("4.3.0"),
+				.text = SPAN("the delivery was interrupted")}};
+			if (!m->recipients[k]->reported)
+				record_result(r, j, &lost);
+			set_in_flight(r, to->id, to->number, false);
+		}
+		int error = notice_send(&c, m->message.id, numbers, m->recipient_count);
+		if (error)
+			log_line(LOG_LEVEL_ERROR, "cannot make the notice about %.*s: %s",
+			    SPAN_ARG(m->message.id), strerror(-error));
+	}
+	*link = j->next;
+	free_job(j);
+}
+
+/* -- waiting ------------------------------------------------------------------------------------ */
+
+/* How long nothing can happen by itself, in ms; -1: for ever; -2: nothing to wait for, end. */
+static int idle_ms(const struct runner *r)
+{
+	int64_t left_s = r->next_due_s == INT64_MAX ? INT64_MAX : MAX(r->next_due_s - now_s(r), 0);
+	bool busy = r->jobs != NULL;
+	if (!busy && !r->options->wait && left_s > LINGER_S)
+		return -2;
+	int64_t ms = left_s > 3600 ? 3600 * 1000 : left_s * 1000;
+	if (r->inotify_fd < 0 || (r->options->clock_file && !busy))
+		ms = MIN(ms, 1000);
+	return (int)MAX(ms, busy ? 1000 : 100);
+}
+
+static bool wake_is_empty(const struct runner *r)
+{
+	return pickup_wake_is_empty(r->wake_fd);
+}
+
+/* False when the run is over. */
+static bool wait_for_events(struct runner *r)
+{
+	struct pollfd p[256] = {{.fd = r->inotify_fd, .events = POLLIN}};
+	struct job *at[ARRAY_SIZE(p)] = {0};
+	nfds_t n = 1;
+	for (struct job *j = r->jobs; j && n < ARRAY_SIZE(p); j = j->next) {
+		if (!j->pid)
+			continue;
+		at[n] = j;
+		p[n++] = (struct pollfd){.fd = j->results_fd, .events = POLLIN};
+	}
+	int ms = idle_ms(r);
+	if (ms == -2)
+		return !wake_is_empty(r);
+	if (poll(p, n, ms) < 0)
+		return true; /* a signal: the loop looks at stop_requested */
+	if (p[0].revents) {
+		char events[4096];
+		ignore_result(read(r->inotify_fd, events, sizeof(events)) < 0); /* the pass looks */
+	}
+	for (nfds_t i = 1; i < n; i++) {
+		bool hangs = monotonic_ms() - at[i]->started_ms > WORKER_LIFETIME_S * 1000LL;
+		if (!hangs && (!p[i].revents || read_results(r, at[i])))
+			continue;
+		struct job **link = &r->jobs;
+		while (*link != at[i])
+			link = &(*link)->next;
+		finish_job(r, link);
+	}
+	return true;
+}
