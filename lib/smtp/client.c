@@ -1,0 +1,320 @@
+#include "smtp/client.h"
+
+#include "base/ascii.h"
+#include "base/encode.h"
+#include "smtp/client_state.h"
+#include "smtp/command.h"
+
+static int converse(struct smtp_client *c, struct sasl_client *sasl, enum sasl_mechanism m,
+    struct smtp_outcome *ret);
+static int step(struct sasl_client *sasl, struct span text, struct str *out, struct str *error);
+static int cancel(struct smtp_client *c, const struct str *why, struct smtp_outcome *ret_outcome);
+static int answer(struct smtp_client *c, enum smtp_wait wait, const char *what,
+    void (*each_line)(void *context, struct span line), struct smtp_outcome *ret);
+static const char *reason(int error);
+static void take_keyword(void *context, struct span line);
+static void take_mechanisms(struct smtp_client *c, struct span words);
+
+struct smtp_client *smtp_client_new(
+    struct stream *stream, const struct smtp_client_options *options)
+{
+	struct smtp_client *c = xcalloc(1, sizeof(*c));
+	c->stream = stream;
+	c->timeout_ms = options->timeout_ms;
+	str_init(&c->ehlo_name, SMTP_DOMAIN_MAX_BYTES);
+	str_append(&c->ehlo_name, options->ehlo_name);
+	return c;
+}
+
+void smtp_client_free(struct smtp_client *c)
+{
+	if (!c)
+		return;
+	str_clear(&c->ehlo_name);
+	free(c);
+}
+
+unsigned smtp_client_extensions(const struct smtp_client *c)
+{
+	return c->extensions;
+}
+
+unsigned smtp_client_mechanisms(const struct smtp_client *c)
+{
+	return c->mechanisms;
+}
+
+uint64_t smtp_client_size_max(const struct smtp_client *c)
+{
+	return c->size_max;
+}
+
+int smtp_client_greet(struct smtp_client *c, struct smtp_outcome *ret_outcome)
+{
+	struct smtp_outcome o;
+	if (smtp_client_answer(c, SMTP_WAIT_GREETING, "greeting", &o) < 0 || o.code != 220)
+		return smtp_client_refused(c, &o, ret_outcome);
+	return smtp_client_hello(c, ret_outcome);
+}
+
+int smtp_client_hello(struct smtp_client *c, struct smtp_outcome *ret_outcome)
+{
+	struct smtp_outcome o;
+	c->extensions = c->mechanisms = 0;
+	c->size_max = 0;
+	if (!c->dead)
+		stream_format(c->stream, "EHLO %s\r\n", c->ehlo_name.data);
+	int error = answer(c, SMTP_WAIT_COMMAND, "EHLO", take_keyword, &o);
+	if (error == 0 &&
+	    o.result == SMTP_RESULT_PERMANENT) { /* RFC 5321 §3.2: a server that knows HELO only */
+		c->extensions = c->mechanisms = 0;
+		stream_format(c->stream, "HELO %s\r\n", c->ehlo_name.data);
+		error = smtp_client_answer(c, SMTP_WAIT_COMMAND, "HELO", &o);
+	}
+	if (error < 0 || o.code != 250)
+		return smtp_client_refused(c, &o, ret_outcome);
+	return 0;
+}
+
+int smtp_client_starttls(struct smtp_client *c, struct smtp_outcome *ret_outcome)
+{
+	struct smtp_outcome o;
+	if (!c->dead && !(c->extensions & SMTP_STARTTLS)) {
+		smtp_outcome_set(&o, SMTP_RESULT_SESSION, NULL, "STARTTLS is not offered");
+		return smtp_client_refused(c, &o, ret_outcome);
+	}
+	if (!c->dead)
+		stream_write_cstr(c->stream, "STARTTLS\r\n");
+	if (smtp_client_answer(c, SMTP_WAIT_COMMAND, "STARTTLS", &o) < 0 || o.code != 220)
+		return smtp_client_refused(c, &o, ret_outcome);
+	/* What came in the clear behind the reply must never count as said under TLS. */
+	if (stream_buffered(c->stream).n) {
+		smtp_outcome_set(
+		    &o, SMTP_RESULT_SESSION, NULL, "Data behind the answer to STARTTLS");
+		return smtp_client_refused(c, &o, ret_outcome);
+	}
+	c->extensions = c->mechanisms = 0;
+	return 0;
+}
+
+int smtp_client_auth(struct smtp_client *c, const struct sasl_client_options *options,
+    struct smtp_outcome *ret_outcome)
+{
+	struct sasl_client_options o = *options;
+	struct smtp_outcome outcome;
+	enum sasl_mechanism m;
+	const unsigned clear_text = 1u << SASL_PLAIN | 1u << SASL_LOGIN;
+	o.offered = o.tls ? c->mechanisms : c->mechanisms & ~clear_text;
+	if (c->dead)
+		return smtp_client_refused(c, &c->death, ret_outcome);
+	if (sasl_choose(&o, &m) < 0) {
+		struct str names cleanup(str_clear) = STR_INIT(500);
+		for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++)
+			if (c->mechanisms & 1u << i)
+				str_format(
+				    &names, " %.*s", SPAN_ARG(sasl_name((enum sasl_mechanism)i)));
+		smtp_outcome_set(&outcome, SMTP_RESULT_SESSION, NULL,
+		    "No mechanism that may be used; offered:%s", names.n ? names.data : " none");
+		return smtp_client_refused(c, &outcome, ret_outcome);
+	}
+	struct sasl_client *sasl = sasl_client_new(m, &o);
+	int error = converse(c, sasl, m, &outcome);
+	sasl_client_free(sasl);
+	return error < 0 ? smtp_client_refused(c, &outcome, ret_outcome) : 0;
+}
+
+/* RFC 4954 §4. *ret is set on failure. */
+static int converse(struct smtp_client *c, struct sasl_client *sasl, enum sasl_mechanism m,
+    struct smtp_outcome *ret)
+{
+	struct str line cleanup(str_clear_secret) = STR_INIT(SMTP_AUTH_LINE_MAX_BYTES);
+	struct str why cleanup(str_clear) = STR_INIT(500);
+	struct smtp_outcome o;
+	str_format(&line, "AUTH %.*s", SPAN_ARG(sasl_name(m)));
+	if (sasl_client_has_initial(sasl)) {
+		size_t head = line.n;
+		str_append_char(&line, ' ');
+		if (step(sasl, SPAN_NONE, &line, &why) < 0) {
+			smtp_outcome_set(ret, SMTP_RESULT_SESSION, NULL, "AUTH: %s", why.data);
+			return -EIO;
+		}
+		if (line.n == head + 1)
+			str_append_char(&line, '='); /* an empty one */
+	}
+	for (;;) {
+		str_append_cstr(&line, "\r\n");
+		stream_write(c->stream, str_span(&line));
+		if (smtp_client_answer(c, SMTP_WAIT_COMMAND, "AUTH", &o) < 0 || o.code != 334) {
+			*ret = o;
+			break;
+		}
+		str_reset(&line);
+		if (step(sasl, span_cstr(o.text), &line, &why) < 0)
+			return cancel(c, &why, ret);
+	}
+	if (c->dead || o.code != 235)
+		return -EIO;
+	/* RFC 5802 §5: a success before the server has proved itself is none. */
+	if (!sasl_client_is_done(sasl)) {
+		smtp_outcome_set(
+		    ret, SMTP_RESULT_SESSION, NULL, "AUTH: success before the server's signature");
+		return -EIO;
+	}
+	return 0;
+}
+
+/* Base64 in, base64 appended to *out. text unset: no challenge yet. */
+static int step(struct sasl_client *sasl, struct span text, struct str *out, struct str *error)
+{
+	struct str challenge cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
+	struct str response cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
+	if (base64_decode(text, &challenge) < 0) {
+		str_append_cstr(error, "the challenge is no base64");
+		return -EPROTO;
+	}
+	int rc = sasl_client_step(
+	    sasl, span_is_set(text) ? str_span(&challenge) : SPAN_NONE, &response, error);
+	if (rc < 0)
+		return rc;
+	base64_encode(str_span(&response), out);
+	return str_error(out);
+}
+
+/* "*" (RFC 4954 §4), and whatever is answered: it has failed. */
+static int cancel(struct smtp_client *c, const struct str *why, struct smtp_outcome *ret_outcome)
+{
+	struct smtp_outcome o;
+	stream_write_cstr(c->stream, "*\r\n");
+	smtp_client_answer(c, SMTP_WAIT_COMMAND, "AUTH", &o);
+	smtp_outcome_set(ret_outcome, SMTP_RESULT_SESSION, NULL, "AUTH: %s", why->data);
+	return -EIO;
+}
+
+int smtp_client_reset(struct smtp_client *c)
+{
+	struct smtp_outcome o;
+	if (!c->dead)
+		stream_write_cstr(c->stream, "RSET\r\n");
+	if (smtp_client_answer(c, SMTP_WAIT_COMMAND, "RSET", &o) < 0)
+		return -EIO;
+	return o.code == 250 ? 0 : smtp_client_die(c, &o);
+}
+
+void smtp_client_quit(struct smtp_client *c)
+{
+	struct smtp_outcome o;
+	if (c->dead)
+		return;
+	stream_write_cstr(c->stream, "QUIT\r\n");
+	smtp_client_answer(c, SMTP_WAIT_QUIT, "QUIT", &o);
+	smtp_outcome_set(&o, SMTP_RESULT_SESSION, NULL, "The session has ended");
+	(void)smtp_client_die(c, &o);
+}
+
+int smtp_client_die(struct smtp_client *c, const struct smtp_outcome *why)
+{
+	if (!c->dead) {
+		c->dead = true;
+		c->death = *why;
+		c->death.result = SMTP_RESULT_SESSION;
+	}
+	return -EIO;
+}
+
+int smtp_client_refused(
+    struct smtp_client *c, const struct smtp_outcome *answer, struct smtp_outcome *ret_outcome)
+{
+	(void)smtp_client_die(c, answer);
+	*ret_outcome = c->death;
+	return -EIO;
+}
+
+void smtp_client_set_wait(struct smtp_client *c, enum smtp_wait wait)
+{
+	int ms = c->timeout_ms ? c->timeout_ms : (int)wait;
+	stream_set_timeout(c->stream, ms, ms);
+}
+
+int smtp_client_answer(
+    struct smtp_client *c, enum smtp_wait wait, const char *what, struct smtp_outcome *ret)
+{
+	return answer(c, wait, what, NULL, ret);
+}
+
+int smtp_client_answer_2xx(
+    struct smtp_client *c, enum smtp_wait wait, const char *what, struct smtp_outcome *ret)
+{
+	int error = answer(c, wait, what, NULL, ret);
+	if (error < 0 || ret->code < 300 || ret->code >= 400)
+		return error;
+	smtp_outcome_set(ret, SMTP_RESULT_SESSION, NULL, "%s: answer %u", what, ret->code);
+	return smtp_client_die(c, ret);
+}
+
+static int answer(struct smtp_client *c, enum smtp_wait wait, const char *what,
+    void (*each_line)(void *context, struct span line), struct smtp_outcome *ret)
+{
+	struct smtp_outcome o;
+	if (c->dead) {
+		*ret = c->death;
+		return -EIO;
+	}
+	smtp_client_set_wait(c, wait);
+	int error = smtp_answer_read(c->stream, &o, each_line, c);
+	if (error < 0)
+		smtp_outcome_set(&o, SMTP_RESULT_SESSION, NULL, "%s: %s", what, reason(error));
+	*ret = o;
+	return o.result == SMTP_RESULT_SESSION ? smtp_client_die(c, &o) : 0;
+}
+
+static const char *reason(int error)
+{
+	switch (error) {
+	case -EPROTO: return "the answer is no SMTP";
+	case -EPIPE: return "the server closed the connection";
+	case -ETIMEDOUT: return "no answer in time";
+	default: return strerrordesc_np(-error);
+	}
+}
+
+/* RFC 5321 §4.1.1.1: ehlo-line */
+static void take_keyword(void *context, struct span line)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} known[] = {
+	    {"PIPELINING", SMTP_PIPELINING},
+	    {"8BITMIME", SMTP_8BITMIME},
+	    {"SMTPUTF8", SMTP_SMTPUTF8},
+	    {"ENHANCEDSTATUSCODES", SMTP_ENHANCEDSTATUSCODES},
+	    {"DSN", SMTP_DSN},
+	    {"CHUNKING", SMTP_CHUNKING},
+	    {"STARTTLS", SMTP_STARTTLS},
+	    {"SIZE", SMTP_SIZE},
+	    {"AUTH", SMTP_AUTH},
+	};
+	struct smtp_client *c = context;
+	struct span word;
+	if (!span_next_word(&line, " ", &word))
+		return;
+	/* "AUTH=PLAIN LOGIN" of old servers is not understood: they say "AUTH PLAIN LOGIN" too. */
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (span_equal_nocase(word, span_cstr(known[i].word)))
+			c->extensions |= known[i].bit;
+	if (span_equal_nocase(word, SPAN("AUTH")))
+		take_mechanisms(c, line);
+	if (span_equal_nocase(word, SPAN("SIZE")) && span_next_word(&line, " ", &word) &&
+	    span_to_u64(word, UINT64_MAX, &c->size_max) < 0)
+		c->size_max = 0;
+}
+
+static void take_mechanisms(struct smtp_client *c, struct span words)
+{
+	struct span word;
+	while (span_next_word(&words, " ", &word)) {
+		enum sasl_mechanism m = sasl_by_name(word);
+		if (m != SASL_MECHANISM_COUNT)
+			c->mechanisms |= 1u << m;
+	}
+}
