@@ -25,22 +25,50 @@ struct tls_key {
 	struct span spki; /* DER */
 };
 
-struct credentials; /* one account's */
-/* account_dirfd: accounts/NAME/. -ENOENT. */
+/* A password of an account, without its verifiers. */
+struct password {
+	struct span name; /* "": the account's own; else an app password */
+	unsigned scope;
+	int64_t expires; /* seconds since 1970; 0: never */
+	int64_t created;
+	uint64_t version; /* another one whenever this password is set */
+};
+enum { PASSWORD_NAME_MAX_BYTES = 64, PASSWORDS_MAX = 100, KEYS_MAX = 1000 };
+
+/*
+ * One account's. Open it once per process at a time (db/db.h), so close it before login.h's
+ * functions are called for the same account.
+ */
+struct credentials;
+/* account_dirfd: accounts/NAME/. -ENOENT: never made (create_or_change makes it). */
 must_use int credentials_open(int account_dirfd, bool create_or_change, struct credentials **ret);
 void credentials_close(struct credentials *c);
 
 /*
  * Sets the account's password (already OpaqueString), for SHA-1, SHA-256 and SHA-512. Salt and
- * count are kept while the account has other passwords, unless rehash.
+ * count are kept while the account has other passwords, unless rehash, which removes those
+ * (credentials_each_password() names them before). iterations 0: SCRAM_ITERATIONS_DEFAULT.
  */
 must_use int credentials_set_password(
     struct credentials *c, struct span password, uint32_t iterations, bool rehash);
-/* For one hash: salt, count and all verifiers (main and app passwords). -ENOENT: none at all. */
-must_use int credentials_verifiers(struct credentials *c, enum hash h, struct arena *a, struct sasl_credentials *ret);
+/* The same for any password; p->version is not looked at. -E2BIG: PASSWORDS_MAX; -EINVAL: name. */
+must_use int credentials_put_password(struct credentials *c, const struct password *p,
+    struct span password, uint32_t iterations, bool rehash);
+must_use int credentials_remove_password(struct credentials *c, struct span name); /* -ENOENT */
+must_use int credentials_get_password(
+    struct credentials *c, struct span name, struct arena *a, struct password *ret); /* -ENOENT */
+must_use int credentials_each_password(
+    struct credentials *c, int (*fn)(const struct password *p, void *context), void *context);
+/*
+ * For one hash: salt, count and all verifiers (main and app passwords); account and address stay
+ * unset. -ENOENT: none at all.
+ */
+must_use int credentials_verifiers(
+    struct credentials *c, enum hash h, struct arena *a, struct sasl_credentials *ret);
 /* Changes whenever the named credential does: a live session compares. "" the main password. */
 must_use int credentials_password_version(struct credentials *c, struct span name, uint64_t *ret);
 
+/* Sets the record of key->fingerprint, new or not. -E2BIG: KEYS_MAX. */
 must_use int credentials_put_key(struct credentials *c, const struct tls_key *key);
 must_use int credentials_get_key(struct credentials *c, struct span fingerprint, struct arena *a, struct tls_key *ret);
 must_use int credentials_remove_key(struct credentials *c, struct span fingerprint);
@@ -52,14 +80,17 @@ struct keys;
 must_use int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret);
 void keys_close(struct keys *k);
 must_use int keys_find(struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
-must_use int keys_add(struct keys *k, struct span fingerprint, struct span account); /* -EEXIST */
+/* -EEXIST: it is another account's; 0 when it is this one's already. */
+must_use int keys_add(struct keys *k, struct span fingerprint, struct span account);
+must_use int keys_each(struct keys *k,
+    int (*fn)(struct span fingerprint, struct span account, void *context), void *context);
 must_use int keys_remove(struct keys *k, struct span fingerprint);
 /* keys/secret: the secret, and the iteration count of this installation (of unknown users too). */
 must_use int keys_secret(
     int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);
 /* Makes keys/secret if missing; with a count other than 0 sets it, keeping the secret. */
 must_use int keys_secret_make(int keys_dirfd, uint32_t iterations);
-/* HMAC of the secret and the NFC name, cut to SALT_BYTES (spec 1 §2.3). */
+/* HMAC of the secret and the canonical name, cut to SALT_BYTES: the same at each attempt. */
 void keys_fake_salt(const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES]);
 
 /* Touches accounts/NAME/changes: live sessions look their credential up again. */

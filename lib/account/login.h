@@ -30,8 +30,9 @@ struct login_key {
 	struct span text;	  /* for people: fingerprint and where to approve it, or why not */
 };
 /*
- * Looks a proven key up: global table, account's record, address still the account's, scope,
- * expiry, TLS 1.2 permission, account disabled.
+ * Looks a proven key up: global table, account's record, address still the account's, TLS 1.2
+ * permission (without it the key counts as unknown), expiry, scope, account disabled. The answer is
+ * in *ret->result; what the function returns is 0 or, with LOGIN_UNAVAILABLE, why (for the log).
  */
 must_use int login_key(struct config *config, int keys_dirfd, int accounts_dirfd, struct span spki,
     bool tls12, unsigned scope, int64_t now_s, struct arena *a, struct login_key *ret);
@@ -43,39 +44,66 @@ struct login_lookup {
 	uint8_t secret[KEYS_SECRET_BYTES];
 	uint32_t iterations; /* of unknown users; both from keys_secret() */
 };
+/* Borrows l. */
 struct sasl_lookup login_sasl_lookup(struct login_lookup *l);
 
 /*
  * After SASL_OK by a password: is the account enabled, the password in scope and not expired?
- * LOGIN_OK, _DISABLED (text: the configured one), _EXPIRED, _OUT_OF_SCOPE, _UNAVAILABLE.
+ * LOGIN_OK, _DISABLED (text: the configured one), _EXPIRED, _OUT_OF_SCOPE, _BAD_CREDENTIALS (it was
+ * removed meanwhile), _UNAVAILABLE.
  */
 struct login_password {
 	enum login_result result;
-	struct span text; /* for people, when it is not LOGIN_OK */
+	struct span text;	   /* for people, when it is not LOGIN_OK */
+	struct password password; /* LOGIN_OK: its version and expiry, for live revocation */
 };
 void login_password(struct config *config, int accounts_dirfd, const struct sasl_result *sasl,
     unsigned scope, int64_t now_s, struct arena *a, struct login_password *ret);
 
-/* Failures per address and account, in run/state/limits.tdb (spec 1 §3.1). */
+/*
+ * An address as limits, log and history spell it: IPv4-mapped IPv6 ("::ffff:192.0.2.1") as IPv4,
+ * IPv6 in the shortest form. -EINVAL. The functions below do it themselves.
+ */
+enum { LOGIN_ADDRESS_MAX_BYTES = 46 };
+must_use int login_address(struct span address, char ret[LOGIN_ADDRESS_MAX_BYTES]);
+
+/*
+ * Failures per address (/32, /64), per network (/24, /48) and per account, in run/state/limits.tdb:
+ * buckets that leak evenly, a small one for the minute and a large one for the day (limits.c has the
+ * numbers). A cache: lost with /run, made anew when damaged; sessions of all handlers share it.
+ * Where it cannot be opened, nothing is limited: the functions accept NULL.
+ */
 struct limits;
 must_use int limits_open(int run_state_dirfd, struct limits **ret);
 void limits_close(struct limits *l);
+/* Whoever is refused hears it only after so long. */
+enum { LIMITS_REFUSAL_MS = 3000 };
 /*
- * How long this attempt must wait (ms), or -EACCES: refuse. address: "192.0.2.1"; unset for the
- * holder of a proven, registered key, who is not held up by what others do from that address.
- * account: empty while none is named.
+ * How long this attempt must wait (ms), or -EACCES: refuse, before any secret is looked at.
+ * address: "192.0.2.1"; unset for the holder of a proven, registered key, who is not held up by what
+ * others do from that address. account: unset while none is named. A full bucket of the account
+ * slows addresses that logged in to it before, and refuses the others.
  */
-must_use int limits_check(struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms);
+must_use int limits_check(struct limits *l, struct span address, struct span account, int64_t now_s,
+    int *ret_delay_ms);
 void limits_failed(struct limits *l, struct span address, struct span account, int64_t now_s);
+/* Takes back the failures of this address for this account, and of nobody else. */
 void limits_succeeded(struct limits *l, struct span address, struct span account, int64_t now_s);
 
-struct login_record { /* one row of accounts/NAME/logins.tdb */
+/*
+ * History: accounts/NAME/logins.tdb, the last LOGIN_RECORDS_MAX attempts, LOGIN_RECORDS_DAYS long.
+ * Written without waiting for the disk; what is damaged or lost is lost.
+ */
+enum { LOGIN_RECORDS_MAX = 1000, LOGIN_RECORDS_DAYS = 30, LOGIN_FIELD_MAX_BYTES = 256 };
+struct login_record {
 	int64_t when_s;
+	/* address "192.0.2.1", protocol "imap", mechanism "PREAUTH" or a SASL name, credential: key
+	 * fingerprint or password name, tls "TLSv1.3 TLS_AES_…", client: its ID. Cut where too long. */
 	struct span address, protocol, mechanism, credential, tls, client;
 	enum login_result result;
 };
-/* Unsynced and bounded; failures are not reported: history may be lost. */
 void login_record_add(int account_dirfd, const struct login_record *r);
-must_use int login_record_each(int account_dirfd,
+/* Oldest first, those of the last days before now_s. fn returning non-zero ends it. */
+must_use int login_record_each(int account_dirfd, int64_t now_s,
     int (*fn)(const struct login_record *r, void *context), void *context);
 #endif

@@ -1,0 +1,30 @@
+#ifndef POSTERN_ACCOUNT_CHANGE_H
+#define POSTERN_ACCOUNT_CHANGE_H
+/*
+ * Changes of an account's credentials as the command line and the account pages make them: checked,
+ * in the order that a crash cannot turn into a login (account/credentials.h), and announced to live
+ * sessions. What is wrong is said in one sentence, appended to *ret_error.
+ */
+#include "account/credentials.h"
+
+enum { PASSWORD_MIN_CODE_POINTS = 8, PASSWORD_MAX_BYTES = 1000 };
+
+/*
+ * Sets the account's own password from raw UTF-8 input without a line end. -EINVAL: not acceptable
+ * (OpaqueString, length, too common). iterations and rehash as credentials_set_password().
+ */
+must_use int account_set_password(int account_dirfd, struct span password, uint32_t iterations,
+    bool rehash, struct str *ret_error);
+/* Is the password acceptable? On 0 *prepared is what to store verifiers of: a secret. */
+must_use int account_check_password(
+    struct span password, struct str *prepared, struct str *ret_error);
+/*
+ * Registers key for key->account, or changes its record: the account's record first, then the
+ * global table. The fingerprint and type are made from key->spki. -EEXIST: another account's.
+ */
+must_use int account_add_key(
+    int keys_dirfd, int account_dirfd, const struct tls_key *key, struct str *ret_error);
+/* The global table first, then the account's record. -ENOENT: the account has no such key. */
+must_use int account_remove_key(int keys_dirfd, int account_dirfd, struct span account,
+    struct span fingerprint, struct str *ret_error);
+#endif

@@ -1,0 +1,152 @@
+/*
+ * keys/keys.tdb: fingerprint → account name. keys/secret: KEYS_SECRET_BYTES random bytes, then the
+ * installation's iteration count as u32; replaced as a whole.
+ */
+#include "account/credentials.h"
+
+#include "base/codec.h"
+#include "conf/paths.h"
+#include "db/db.h"
+#include "io/file.h"
+
+enum { EXPECTED_KEYS = 10000, SECRET_FILE_BYTES = KEYS_SECRET_BYTES + 4, ACCOUNT_NAME_BYTES = 64 };
+
+struct keys {
+	struct db *db;
+};
+struct each_key {
+	int (*fn)(struct span fingerprint, struct span account, void *context);
+	void *context;
+};
+
+static int add_to_table(struct keys *k, struct span fingerprint, struct span account);
+static int each_record(struct span key, struct span value, void *context);
+
+int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret)
+{
+	struct db *db;
+	int rc = db_open(keys_dirfd, "keys.tdb", DB_DURABLE,
+	    create_or_change ? DB_CREATE : DB_READ_ONLY, EXPECTED_KEYS, &db);
+	if (rc < 0)
+		return rc;
+	struct keys *k = xcalloc(1, sizeof(*k));
+	k->db = db;
+	*ret = k;
+	return 0;
+}
+
+void keys_close(struct keys *k)
+{
+	if (!k)
+		return;
+	db_close(k->db);
+	free(k);
+}
+
+int keys_find(struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account)
+{
+	if (fingerprint.n != FINGERPRINT_CHARS)
+		return -ENOENT;
+	struct str account cleanup(str_clear) = STR_INIT(ACCOUNT_NAME_BYTES);
+	int rc = db_get(k->db, fingerprint, &account);
+	if (rc < 0)
+		return rc;
+	if (!account_name_is_valid(str_span(&account)))
+		return -EBADMSG;
+	*ret_account = arena_span(a, str_span(&account));
+	return 0;
+}
+
+int keys_add(struct keys *k, struct span fingerprint, struct span account)
+{
+	if (fingerprint.n != FINGERPRINT_CHARS || !account_name_is_valid(account))
+		return -EINVAL;
+	int rc = db_begin(k->db);
+	if (rc < 0)
+		return rc;
+	rc = add_to_table(k, fingerprint, account);
+	if (rc == 0)
+		return db_commit(k->db);
+	db_cancel(k->db);
+	return rc == -EALREADY ? 0 : rc;
+}
+
+static int add_to_table(struct keys *k, struct span fingerprint, struct span account)
+{
+	struct arena arena cleanup(arena_clear) = {0};
+	struct span owner;
+	int rc = keys_find(k, fingerprint, &arena, &owner);
+	if (rc == 0)
+		return span_equal(owner, account) ? -EALREADY : -EEXIST;
+	return rc == -ENOENT ? db_put(k->db, fingerprint, account) : rc;
+}
+
+int keys_remove(struct keys *k, struct span fingerprint)
+{
+	int rc = db_begin(k->db);
+	if (rc < 0)
+		return rc;
+	rc = db_delete(k->db, fingerprint);
+	if (rc == 0)
+		return db_commit(k->db);
+	db_cancel(k->db);
+	return rc;
+}
+
+int keys_each(struct keys *k,
+    int (*fn)(struct span fingerprint, struct span account, void *context), void *context)
+{
+	struct each_key each = {fn, context};
+	return db_each(k->db, each_record, &each);
+}
+
+static int each_record(struct span key, struct span value, void *context)
+{
+	const struct each_key *each = context;
+	return each->fn(key, value, each->context);
+}
+
+int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations)
+{
+	struct str file cleanup(str_clear_secret) = STR_INIT(SECRET_FILE_BYTES);
+	int rc = file_read(keys_dirfd, "secret", &file);
+	if (rc < 0)
+		return rc;
+	struct reader r = reader_of(str_span(&file));
+	struct span secret = get_bytes(&r, KEYS_SECRET_BYTES);
+	uint32_t iterations = get_u32(&r);
+	rc = reader_end(&r);
+	if (rc < 0 || iterations == 0)
+		return -EBADMSG;
+	memcpy(ret, secret.p, secret.n);
+	*ret_iterations = iterations;
+	return 0;
+}
+
+int keys_secret_make(int keys_dirfd, uint32_t iterations)
+{
+	uint8_t secret[KEYS_SECRET_BYTES];
+	uint32_t count;
+	int rc = keys_secret(keys_dirfd, secret, &count);
+	if (rc == 0 && (iterations == 0 || iterations == count))
+		goto out;
+	if (rc < 0 && rc != -ENOENT)
+		goto out; /* not overwritten: a new secret would tell real users from invented ones */
+	if (rc == -ENOENT)
+		random_bytes(secret, sizeof(secret));
+	struct str file cleanup(str_clear_secret) = STR_INIT(SECRET_FILE_BYTES);
+	str_append(&file, span_of(secret, sizeof(secret)));
+	put_u32(&file, iterations ? iterations : SCRAM_ITERATIONS_DEFAULT);
+	rc = file_replace(keys_dirfd, "secret", str_span(&file), 0600);
+out:
+	explicit_bzero(secret, sizeof(secret));
+	return rc;
+}
+
+void keys_fake_salt(
+    const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES])
+{
+	uint8_t mac[HASH_MAX_BYTES];
+	hash_hmac(HASH_SHA256, span_of(secret, KEYS_SECRET_BYTES), name, mac);
+	memcpy(ret, mac, SALT_BYTES);
+}
