@@ -178,6 +178,45 @@ static void test_names(void)
 		pem_clear(&p[i]);
 }
 
+/* One file with everything in it, in any order; other kinds of keys; an encrypted key. */
+static void test_identities(void)
+{
+	static const char *const kinds[] = {"RSA", "RSA-PSS", "P-384", "ED448"};
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct str error cleanup(str_clear) = STR_INIT(1000);
+		struct tls_server *server = NULL;
+		EVP_PKEY *key = peer_key(kinds[i]);
+		X509 *x = peer_certificate(key);
+		char *text;
+		BIO *plain = BIO_new(BIO_s_mem()), *encrypted = BIO_new(BIO_s_mem());
+		check(PEM_write_bio_X509(plain, x) &&
+		      PEM_write_bio_PrivateKey(plain, key, NULL, NULL, 0, NULL, NULL));
+		struct span all = {.n = (size_t)BIO_get_mem_data(plain, &text)};
+		all.p = text;
+		struct tls_identity identity = {all, all};
+		check_int(tls_server_new(&identity, 1, true, nonce, &server, &error), 0);
+		struct peer peer = {0};
+		struct tls *t = peer_accept(server, &peer, &error);
+		struct tls_facts facts = {0};
+		if (check(t != NULL && peer.connected))
+			tls_get_facts(t, &facts);
+		check(span_is_set(facts.server_end_point) == (strcmp(kinds[i], "ED448") != 0));
+		peer_tls_free(t);
+		tls_server_free(server);
+
+		check(PEM_write_bio_PrivateKey(
+		    encrypted, key, EVP_aes_128_cbc(), NULL, 0, NULL, (void *)"secret"));
+		identity.key_pem.n = (size_t)BIO_get_mem_data(encrypted, &text);
+		identity.key_pem.p = text;
+		check_int(tls_server_new(&identity, 1, true, nonce, &server, &error), -EINVAL);
+		check(span_starts_with(str_span(&error), SPAN("private key cannot be read")));
+		BIO_free(plain);
+		BIO_free(encrypted);
+		X509_free(x);
+		EVP_PKEY_free(key);
+	}
+}
+
 /* The client of tls.h in a thread: connects, says hello, sends bulk, half-closes, reads to the end. */
 struct client {
 	struct tls_client_options options;
@@ -478,6 +517,7 @@ int main(void)
 #endif
 	test_facts();
 	test_names();
+	test_identities();
 	test_client();
 	test_bindings();
 	test_hostile();
