@@ -4,3 +4,4 @@ load common
 
 @test "unit: smtp commands, addresses and replies" { run_unit test_smtp_command; }
 @test "unit: smtp data" { run_unit test_smtp_data; }
+@test "unit: smtp client against hostile servers" { run_unit test_smtp_client; }

@@ -1,5 +1,6 @@
 #include "smtp/command.h"
 
+#include "sasl/server.h"
 #include "tap.h"
 
 enum { ALL = SMTP_SERVER_EXTENSIONS | SMTP_DSN | SMTP_CHUNKING | SMTP_AUTH };
@@ -214,8 +215,33 @@ static void test_replies(void)
 	stream_free(s);
 }
 
+/* AUTH only where there is a mechanism: an empty list confuses clients. */
+static void test_ehlo(void)
+{
+	struct str out cleanup(str_clear) = STR_INIT(10000);
+	struct stream *s = stream_memory(SPAN(""), &out);
+	struct smtp_announcement a = {
+	    SPAN("mail.example"), SMTP_SERVER_EXTENSIONS | SMTP_STARTTLS, 1000, 0};
+	smtp_write_ehlo_reply(s, &a);
+	check_int(stream_flush(s), 0);
+	check_span(str_span(&out),
+	    SPAN("250-mail.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+		 "250-ENHANCEDSTATUSCODES\r\n250-STARTTLS\r\n250 SIZE 1000\r\n"));
+	str_reset(&out);
+	a.extensions = 0;
+	a.mechanisms = 1u << SASL_PLAIN | 1u << SASL_EXTERNAL;
+	smtp_write_ehlo_reply(s, &a);
+	smtp_write_challenge(s, SPAN(""));
+	smtp_write_challenge(s, SPAN("abc"));
+	check_int(stream_flush(s), 0);
+	check_span(str_span(&out),
+	    SPAN("250-mail.example\r\n250 AUTH EXTERNAL PLAIN\r\n334 \r\n334 YWJj\r\n"));
+	stream_free(s);
+}
+
 int main(void)
 {
+	test_ehlo();
 	test_verbs();
 	test_table();
 	test_fields();
