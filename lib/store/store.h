@@ -24,8 +24,15 @@ enum message_flag {
 	FLAG_DRAFT = 16,
 };
 enum special_use { /* RFC 6154 */
-	SPECIAL_NONE, SPECIAL_ALL, SPECIAL_ARCHIVE, SPECIAL_DRAFTS, SPECIAL_FLAGGED, SPECIAL_JUNK,
-	SPECIAL_SENT, SPECIAL_TRASH, SPECIAL_IMPORTANT
+	SPECIAL_NONE,
+	SPECIAL_ALL,
+	SPECIAL_ARCHIVE,
+	SPECIAL_DRAFTS,
+	SPECIAL_FLAGGED,
+	SPECIAL_JUNK,
+	SPECIAL_SENT,
+	SPECIAL_TRASH,
+	SPECIAL_IMPORTANT
 };
 enum { KEYWORDS_MAX = 64, KEYWORD_MAX_BYTES = 64, MAILBOX_NAME_MAX_BYTES = 1000 };
 
@@ -41,9 +48,11 @@ struct mailbox_info {
 	bool selectable; /* false: \NonExistent parent or only a subscription */
 };
 /* All mailboxes and subscriptions sorted by name; INBOX first. Results in the arena. */
-must_use int store_list(struct store *s, struct arena *a, struct mailbox_info **ret, size_t *ret_count);
-must_use int store_status(struct store *s, struct span name, struct arena *a, struct mailbox_info *ret); /* -ENOENT */
-/* -EEXIST, -EINVAL (name), -ENOSPC (limit). Missing parents are made. */
+must_use int store_list(
+    struct store *s, struct arena *a, struct mailbox_info **ret, size_t *ret_count);
+must_use int store_status(
+    struct store *s, struct span name, struct arena *a, struct mailbox_info *ret); /* -ENOENT */
+/* -EEXIST, -EINVAL (name), -ENOTUNIQ (special use is taken), -ENOSPC (limit). Missing parents are made. */
 must_use int store_create(struct store *s, struct span name, enum special_use use);
 must_use int store_delete(struct store *s, struct span name); /* -ENOENT, -EPERM (INBOX) */
 /* With children. INBOX: its messages move to a new mailbox (RFC 3501 §6.3.5). */
@@ -52,6 +61,7 @@ must_use int store_subscribe(struct store *s, struct span name, bool on);
 
 /* A message on its way in: an unnamed file until it is appended. */
 struct draft;
+#define DRAFT_MAX_BYTES UINT32_MAX
 must_use int draft_new(struct store *s, struct draft **ret);
 must_use int draft_write(struct draft *d, struct span bytes); /* -ENOSPC, -EFBIG */
 int draft_fd(const struct draft *d);
@@ -67,11 +77,13 @@ struct append_item {
 	int16_t zone_minutes;	 /* offset of the date as it was given */
 };
 /* All or none (MULTIAPPEND later), files synced and linked first. Computes the cache entry too.
- * -ENOENT mailbox, -EDQUOT. *ret_first_uid…: the uids are consecutive. */
+ * -ENOENT mailbox, -EDQUOT, -ENOSPC, -EINVAL (keyword). Then, too, the drafts are used up: a file that
+ * had a name and lost it cannot be linked again. *ret_first_uid…: the uids are consecutive. */
 must_use int store_append(struct store *s, struct span mailbox, const struct append_item *items,
     size_t count, uint32_t *ret_uid_validity, uint32_t *ret_first_uid);
 /* Quota of the account, 0: none. */
 void store_set_quota(struct store *s, uint64_t bytes, uint64_t messages);
+must_use int store_usage(struct store *s, uint64_t *ret_bytes, uint64_t *ret_messages);
 
 /*
  * A selected mailbox as one session sees it: a frozen map of sequence numbers to UIDs, as sorted
@@ -102,13 +114,17 @@ struct message_info {
 	uint64_t id;   /* of the message file */
 };
 /* Calls fn for each message of the view whose uid is in [first, last], in order, reading whole pages.
- * Messages expunged by others since the last sync are still told (flags as last known) while their
- * page remembers them, else skipped. */
+ * No lock is held while fn runs. fn returning non-zero ends it and is the answer. Messages expunged
+ * by others since the last sync are skipped. */
 must_use int view_each(struct view *v, uint32_t first_uid, uint32_t last_uid,
     int (*fn)(const struct message_info *m, void *context), void *context);
 must_use int view_message(struct view *v, uint32_t uid, struct message_info *ret); /* -ENOENT */
 
-/* What happened since the last sync; expunges only when allowed. */
+/*
+ * What happened since the last sync; expunges only when allowed. The view has changed already when
+ * the first of these is called. Told in this order: expunged, from the highest sequence number down,
+ * so that each number is right when it is told; exists; keywords; changed. Each may be NULL.
+ */
 struct view_changes {
 	void (*expunged)(void *context, uint32_t sequence, uint32_t uid);
 	void (*exists)(void *context, uint32_t count);
@@ -116,13 +132,19 @@ struct view_changes {
 	void (*keywords)(void *context); /* the keyword list grew */
 	void *context;
 };
+/* -ENOENT: the mailbox has been deleted. */
 must_use int view_sync(struct view *v, bool tell_expunges, const struct view_changes *changes);
 /* Cheap: has anybody committed since the last sync? */
 bool view_is_stale(struct view *v);
 
 /* Sorted, disjoint, inclusive ranges of UIDs. */
-struct uid_range { uint32_t first, last; };
-struct uid_set { const struct uid_range *ranges; size_t count; };
+struct uid_range {
+	uint32_t first, last;
+};
+struct uid_set {
+	const struct uid_range *ranges;
+	size_t count;
+};
 
 enum flags_mode { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
 struct flags_change {
@@ -134,9 +156,10 @@ struct flags_change {
 };
 /* One transaction. Own changes are told by the next view_sync unless silent. *ret_modified: UIDs that
  * failed unchanged_since, in the arena. */
-must_use int view_store_flags(struct view *v, struct uid_set uids, const struct flags_change *change,
-    bool silent, struct arena *a, struct uid_set *ret_modified);
-/* Removes messages that are \Deleted and in uids (count 0 with ranges NULL: all). */
+must_use int view_store_flags(struct view *v, struct uid_set uids,
+    const struct flags_change *change, bool silent, struct arena *a, struct uid_set *ret_modified);
+/* -EROFS for a read-only view, here and in all changes.
+ * Removes messages that are \Deleted and in uids (count 0 with ranges NULL: all). */
 must_use int view_expunge(struct view *v, const struct uid_set *uids);
 /* COPY and MOVE: *ret_from and *ret_to are parallel lists for COPYUID, in the arena. -ENOENT. */
 must_use int view_copy(struct view *v, struct uid_set uids, struct span target, bool move,
@@ -146,4 +169,20 @@ must_use int view_copy(struct view *v, struct uid_set uids, struct span target, 
 must_use int store_message_open(struct store *s, uint64_t message_id, int *ret_fd);
 /* Envelope and structure as mime/summary.h serialises it; computed and stored if missing. */
 must_use int store_summary(struct store *s, uint64_t message_id, struct arena *a, struct span *ret);
+
+/*
+ * Looks at everything: records, counts, references, files. 0: as it should be; -EUCLEAN: problems,
+ * each told in a sentence; other errors: could not look. Holds off writers, not readers.
+ */
+struct store_check {
+	void (*problem)(void *context, struct span text); /* may be NULL */
+	void *context;
+	int file_age_s; /* younger unreferenced files are not counted: they may be on their way in */
+};
+struct store_check_result {
+	uint64_t unreferenced_files; /* what a crash may leave; not a problem */
+	uint64_t missing_files;
+};
+must_use int store_check(
+    struct store *s, const struct store_check *options, struct store_check_result *ret);
 #endif
