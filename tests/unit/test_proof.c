@@ -211,6 +211,7 @@ int main(int argc, char **argv)
 	seed_folder = argc > 1 ? argv[1] : NULL;
 	check_int(crypto_init(), 0);
 	random_bytes(nonce, sizeof(nonce));
+	proof_prepare();
 	test_kinds();
 	test_swapped();
 	return tap_end();
