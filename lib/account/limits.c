@@ -8,7 +8,7 @@
  *	s ADDRESS ACCOUNT    the last success of that pair
  *
  * A bucket has two levels, one leaking empty in a minute, the other in a day; it is full when either
- * reaches its capacity. Levels are thousandths of a failure, so that seconds can leak parts of one.
+ * has no room for one more failure. Levels are thousandths of a failure, so that seconds can leak parts of one.
  * Handlers are separate processes: a lock on limits.lock makes reading, adding and writing one step;
  * whoever cannot get it in time goes on without, and at worst a failure is not counted.
  */
@@ -257,7 +257,7 @@ static struct bucket read_bucket(
 static void leak(struct bucket *b, const struct capacity *c, int64_t now_s)
 {
 	/* A clock that went back leaks nothing and is believed from now on. */
-	int64_t elapsed_s = MIN(MAX(now_s - b->when_s, 0), DAY_S);
+	int64_t elapsed_s = MIN(MAX(now_s - b->when_s, 0), 2 * DAY_S);
 	b->minute = MAX(b->minute - elapsed_s * c->minute * ONE_FAILURE / MINUTE_S, 0);
 	b->day = MAX(b->day - elapsed_s * c->day * ONE_FAILURE / DAY_S, 0);
 	b->when_s = now_s;
@@ -275,9 +275,10 @@ static void write_bucket(struct limits *l, const struct str *key, const struct b
 		sweep(l, b->when_s, true);
 }
 
+/* No room for one more failure: what leaks in a moment is no room. */
 static bool is_full(const struct bucket *b, const struct capacity *c)
 {
-	return b->minute >= c->minute * ONE_FAILURE || b->day >= c->day * ONE_FAILURE;
+	return b->minute > (c->minute - 1) * ONE_FAILURE || b->day > (c->day - 1) * ONE_FAILURE;
 }
 
 /* From half a bucket on, every further failure makes the next attempt wait longer. */
@@ -291,8 +292,9 @@ static int delay_of(const struct bucket *b, const struct capacity *c)
 static void add(struct limits *l, const struct str *key, const struct capacity *c, int64_t now_s)
 {
 	struct bucket b = read_bucket(l, key, c, now_s);
-	b.minute = MIN(b.minute + ONE_FAILURE, c->minute * ONE_FAILURE);
-	b.day = MIN(b.day + ONE_FAILURE, c->day * ONE_FAILURE);
+	/* Attempts at the same moment overfill it: they count, but not for ever. */
+	b.minute = MIN(b.minute + ONE_FAILURE, 2 * c->minute * ONE_FAILURE);
+	b.day = MIN(b.day + ONE_FAILURE, 2 * c->day * ONE_FAILURE);
 	write_bucket(l, key, &b);
 }
 
@@ -356,8 +358,8 @@ static int sweep_record(struct span key, struct span value, void *context)
 	struct reader r = reader_of(cache_open(value));
 	int64_t age_s = s->now_s - (int64_t)get_u64(&r);
 	bool is_success = span_starts_with(key, SPAN("s "));
-	/* After a day every level is empty, whatever it was. */
-	bool keep = !r.failed && !s->all && age_s <= (is_success ? SUCCESS_MEMORY_S : DAY_S);
+	/* After two days every level is empty, whatever it was. */
+	bool keep = !r.failed && !s->all && age_s <= (is_success ? SUCCESS_MEMORY_S : 2 * DAY_S);
 	if (keep)
 		s->kept++;
 	else

@@ -1,0 +1,240 @@
+/* Buckets of failures, and the history of logins. */
+#include "account/login.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io/file.h"
+#include "tap.h"
+
+static char root[] = "/tmp/postern-limits-XXXXXX";
+static int root_fd = -1;
+
+enum { NOW = 1000000, DAY = 86400 };
+
+static void fail_times(struct limits *l, int times, struct span address, struct span account)
+{
+	for (int i = 0; i < times; i++)
+		limits_failed(l, address, account, NOW);
+}
+
+/* The delay, or the negative answer. */
+static int ask(struct limits *l, const char *address, const char *account, int64_t now_s)
+{
+	int delay_ms = -1;
+	int rc = limits_check(l, span_cstr(address), span_cstr(account), now_s, &delay_ms);
+	return rc < 0 ? rc : delay_ms;
+}
+
+static struct limits *fresh(void)
+{
+	struct limits *l = NULL;
+	(void)unlinkat(root_fd, "limits.tdb", 0); /* may not be there */
+	check_int(limits_open(root_fd, &l), 0);
+	return l;
+}
+
+static void test_address_buckets(void)
+{
+	struct limits *l = fresh();
+	check_int(ask(l, "192.0.2.1", NULL, NOW), 0);
+	fail_times(l, 3, SPAN("192.0.2.1"), SPAN("one"));
+	check_int(ask(l, "192.0.2.1", NULL, NOW), 0);
+	fail_times(l, 4, SPAN("192.0.2.1"), SPAN("one"));
+	int delay_ms = ask(l, "192.0.2.1", NULL, NOW);
+	check(delay_ms > 0 && delay_ms <= 5000);
+	fail_times(l, 3, SPAN("192.0.2.1"), SPAN("one"));
+	check_int(ask(l, "192.0.2.1", NULL, NOW), -EACCES);
+	check_int(ask(l, "::ffff:192.0.2.1", NULL, NOW), -EACCES); /* the same host */
+	check(ask(l, "192.0.2.2", NULL, NOW) >= 0);
+	check(ask(l, "192.0.3.1", NULL, NOW) == 0);
+	check(ask(l, NULL, NULL, NOW) == 0); /* a proven key */
+	/* It leaks. */
+	check(ask(l, "192.0.2.1", NULL, NOW + 7) > 0);
+	check_int(ask(l, "192.0.2.1", NULL, NOW + 61), 0);
+	check_int(ask(l, "192.0.2.1", NULL, NOW - 100), -EACCES); /* a clock that went back */
+	limits_close(l);
+
+	/* Neighbours fill the network's bucket. */
+	l = fresh();
+	for (int i = 0; i < 30; i++) {
+		char address[40];
+		int n = snprintf(address, sizeof(address), "198.51.100.%d", i);
+		limits_failed(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
+	}
+	check_int(ask(l, "198.51.100.200", NULL, NOW), -EACCES);
+	check_int(ask(l, "198.51.101.200", NULL, NOW), 0);
+	limits_close(l);
+
+	/* IPv6: one host has a /64. */
+	l = fresh();
+	for (int i = 0; i < 10; i++) {
+		char address[40];
+		int n = snprintf(address, sizeof(address), "2001:db8:1:2::%x", i);
+		limits_failed(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
+	}
+	check_int(ask(l, "2001:db8:1:2:ffff::1", NULL, NOW), -EACCES);
+	check(ask(l, "2001:db8:1:3::1", NULL, NOW) >= 0);
+	check_int(ask(l, "2001:db8:2:2::1", NULL, NOW), 0);
+	limits_close(l);
+
+	/* The day's bucket holds on when the minute's has leaked. */
+	l = fresh();
+	for (int i = 0; i < 60; i++)
+		limits_failed(l, SPAN("192.0.2.1"), SPAN_NONE, NOW + i * 60);
+	check_int(ask(l, "192.0.2.1", NULL, NOW + 60 * 60), -EACCES);
+	check_int(ask(l, "192.0.2.1", NULL, NOW + 3 * DAY), 0);
+	limits_close(l);
+}
+
+static void test_account_bucket(void)
+{
+	struct limits *l = fresh();
+	limits_succeeded(l, SPAN("203.0.113.5"), SPAN("one"), NOW - 5 * DAY);
+	for (int i = 0; i < 100; i++) {
+		char address[40];
+		int n = snprintf(address, sizeof(address), "10.%d.0.1", i);
+		limits_failed(l, span_of(address, (size_t)n), SPAN("one"), NOW);
+	}
+	check_int(ask(l, "10.200.0.1", "one", NOW), -EACCES); /* a stranger */
+	check(ask(l, "203.0.113.5", "one", NOW) > 0);	      /* the owner, slowed */
+	check_int(ask(l, "10.200.0.1", "two", NOW), 0);
+	check_int(ask(l, "203.0.113.5", "one", NOW + 40 * DAY), 0);
+	limits_close(l);
+
+	/* A success takes back the failures of its own pair, and no others. */
+	l = fresh();
+	fail_times(l, 6, SPAN("192.0.2.1"), SPAN("one"));
+	fail_times(l, 4, SPAN("192.0.2.1"), SPAN("two"));
+	check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
+	limits_succeeded(l, SPAN("192.0.2.1"), SPAN("two"), NOW);
+	check(ask(l, "192.0.2.1", "one", NOW) > 0);
+	fail_times(l, 4, SPAN("192.0.2.1"), SPAN_NONE);
+	check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
+	limits_succeeded(l, SPAN("192.0.2.1"), SPAN("two"), NOW);
+	check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
+	limits_close(l);
+}
+
+static void test_shared(void)
+{
+	/* Two handlers at once: no failure is lost. */
+	struct limits *l = fresh();
+	limits_close(l);
+	pid_t child = fork();
+	int rc = limits_open(root_fd, &l);
+	if (rc == 0)
+		fail_times(l, 5, SPAN("192.0.2.1"), SPAN("one"));
+	limits_close(rc == 0 ? l : NULL);
+	if (child == 0)
+		_exit(rc == 0 ? 0 : 1);
+	int status = -1;
+	check(waitpid(child, &status, 0) == child && status == 0);
+	check_int(limits_open(root_fd, &l), 0);
+	check_int(ask(l, "192.0.2.1", NULL, NOW), -EACCES);
+	limits_close(l);
+
+	/* A damaged file is made anew. */
+	int fd cleanup(close_fd) = openat(root_fd, "limits.tdb", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	check(write(fd, "garbage", 7) == 7);
+	check_int(limits_open(root_fd, &l), 0);
+	check_int(ask(l, "192.0.2.1", NULL, NOW), 0);
+	limits_close(l);
+	check_int(ask(NULL, "192.0.2.1", NULL, NOW), 0);
+	limits_failed(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
+	limits_succeeded(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
+}
+
+static void test_addresses(void)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+	    {"192.0.2.1", "192.0.2.1"},
+	    {"::ffff:192.0.2.1", "192.0.2.1"},
+	    {"::FFFF:c000:0201", "192.0.2.1"},
+	    {"2001:DB8:0::1", "2001:db8::1"},
+	    {"::1", "::1"},
+	    {"", NULL},
+	    {"localhost", NULL},
+	    {"192.0.2", NULL},
+	    {"192.0.2.1 ", NULL},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[LOGIN_ADDRESS_MAX_BYTES] = "";
+		int rc = login_address(span_cstr(cases[i].in), text);
+		check_named(
+		    cases[i].out ? rc == 0 && strcmp(text, cases[i].out) == 0 : rc == -EINVAL,
+		    cases[i].in);
+	}
+}
+
+struct seen {
+	int count;
+	int64_t first_s, last_s;
+	char address[64];
+};
+
+static int see(const struct login_record *r, void *context)
+{
+	struct seen *seen = context;
+	if (seen->count++ == 0)
+		seen->first_s = r->when_s;
+	seen->last_s = r->when_s;
+	(void)snprintf(seen->address, sizeof(seen->address), "%.*s", SPAN_ARG(r->address));
+	return 0;
+}
+
+static void test_history(void)
+{
+	struct seen seen = {0};
+	check_int(login_record_each(root_fd, NOW, see, &seen), 0);
+	check_int(seen.count, 0);
+	char client[1000];
+	memset(client, 'x', sizeof(client));
+	struct login_record r = {.address = SPAN("::ffff:192.0.2.1"),
+	    .protocol = SPAN("imap"),
+	    .mechanism = SPAN("PREAUTH"),
+	    .client = span_of(client, sizeof(client)),
+	    .result = LOGIN_EXPIRED};
+	for (int i = 0; i < LOGIN_RECORDS_MAX + 5; i++) {
+		r.when_s = NOW + i;
+		login_record_add(root_fd, &r);
+	}
+	check_int(login_record_each(root_fd, NOW + 2000, see, &seen), 0);
+	check_int(seen.count, LOGIN_RECORDS_MAX);
+	check_int(seen.first_s, NOW + 5);
+	check_int(seen.last_s, NOW + LOGIN_RECORDS_MAX + 4);
+	check(strcmp(seen.address, "192.0.2.1") == 0);
+	seen.count = 0;
+	check_int(login_record_each(root_fd, NOW + 31 * DAY, see, &seen), 0);
+	check_int(seen.count, 0);
+	for (int i = 0; i < LOGIN_RESULT_COUNT; i++)
+		check(login_result_name(i) != NULL);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+int main(void)
+{
+	if (crypto_init() < 0 || !mkdtemp(root))
+		return 1;
+	check_int(folder_open(AT_FDCWD, root, &root_fd), 0);
+	test_address_buckets();
+	test_account_bucket();
+	test_shared();
+	test_addresses();
+	test_history();
+	close_fd(&root_fd);
+	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	return tap_end();
+}
