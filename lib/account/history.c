@@ -5,7 +5,7 @@
  */
 #include "account/login.h"
 
-#include "account/cache_record.h"
+#include "account/checked_record.h"
 #include "base/codec.h"
 
 enum { RECORD_MAX_BYTES = 8 * LOGIN_FIELD_MAX_BYTES, ROW_KEY_BYTES = 32 };
@@ -30,9 +30,9 @@ void login_record_add(int account_dirfd, const struct login_record *r)
 	put_u64(&next, number + 1);
 	int rc = str_error(&record);
 	if (rc == 0)
-		rc = cache_put(db, row_key(number, key), str_span(&record));
+		rc = checked_put(db, row_key(number, key), str_span(&record));
 	if (rc == 0)
-		rc = cache_put(db, NEXT_KEY, str_span(&next));
+		rc = checked_put(db, NEXT_KEY, str_span(&next));
 	(void)rc; /* history may be lost */
 	db_close(db);
 }
@@ -52,7 +52,7 @@ int login_record_each(int account_dirfd, int64_t now_s,
 		char key[ROW_KEY_BYTES];
 		struct login_record r;
 		uint64_t found;
-		if (cache_get(db, row_key(number, key), &record) < 0 ||
+		if (checked_get(db, row_key(number, key), &record) < 0 ||
 		    parse_record(str_span(&record), &found, &r) < 0 || found != number)
 			continue;
 		if (now_s - r.when_s <= (int64_t)LOGIN_RECORDS_DAYS * SECONDS_PER_DAY)
@@ -65,7 +65,7 @@ int login_record_each(int account_dirfd, int64_t now_s,
 static uint64_t read_next(struct db *db)
 {
 	struct str value cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (cache_get(db, NEXT_KEY, &value) < 0)
+	if (checked_get(db, NEXT_KEY, &value) < 0)
 		return 0;
 	struct reader r = reader_of(str_span(&value));
 	uint64_t next = get_u64(&r);

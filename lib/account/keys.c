@@ -128,19 +128,18 @@ int keys_secret_make(int keys_dirfd, uint32_t iterations)
 	uint8_t secret[KEYS_SECRET_BYTES];
 	uint32_t count;
 	int rc = keys_secret(keys_dirfd, secret, &count);
-	if (rc == 0 && (iterations == 0 || iterations == count))
-		goto out;
-	if (rc < 0 && rc != -ENOENT)
-		goto out; /* not overwritten: a new secret would tell real users from invented ones */
+	/* Damaged: not overwritten, for a new secret would tell real users from invented ones. */
+	if ((rc < 0 && rc != -ENOENT) || (rc == 0 && (iterations == 0 || iterations == count))) {
+		explicit_bzero(secret, sizeof(secret));
+		return rc;
+	}
 	if (rc == -ENOENT)
 		random_bytes(secret, sizeof(secret));
 	struct str file cleanup(str_clear_secret) = STR_INIT(SECRET_FILE_BYTES);
 	str_append(&file, span_of(secret, sizeof(secret)));
 	put_u32(&file, iterations ? iterations : SCRAM_ITERATIONS_DEFAULT);
-	rc = file_replace(keys_dirfd, "secret", str_span(&file), 0600);
-out:
 	explicit_bzero(secret, sizeof(secret));
-	return rc;
+	return file_replace(keys_dirfd, "secret", str_span(&file), 0600);
 }
 
 void keys_fake_salt(

@@ -18,7 +18,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "account/cache_record.h"
+#include "account/checked_record.h"
 #include "base/codec.h"
 
 enum { MINUTE_S = 60, DAY_S = 86400, SUCCESS_MEMORY_S = 30 * DAY_S };
@@ -241,7 +241,7 @@ static struct bucket read_bucket(
 {
 	struct bucket b = {.when_s = now_s};
 	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (key->n == 0 || cache_get(l->db, str_span(key), &record) < 0)
+	if (key->n == 0 || checked_get(l->db, str_span(key), &record) < 0)
 		return b;
 	struct reader r = reader_of(str_span(&record));
 	int64_t when_s = (int64_t)get_u64(&r);
@@ -271,7 +271,7 @@ static void write_bucket(struct limits *l, const struct str *key, const struct b
 	put_u64(&record, (uint64_t)b->when_s);
 	put_u64(&record, (uint64_t)b->minute);
 	put_u64(&record, (uint64_t)b->day);
-	if (cache_put(l->db, str_span(key), str_span(&record)) == -ENOSPC)
+	if (checked_put(l->db, str_span(key), str_span(&record)) == -ENOSPC)
 		sweep(l, b->when_s, true);
 }
 
@@ -310,7 +310,7 @@ static void take_back(struct limits *l, const struct str *key, const struct capa
 static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now_s)
 {
 	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (t->success.n == 0 || cache_get(l->db, str_span(&t->success), &record) < 0)
+	if (t->success.n == 0 || checked_get(l->db, str_span(&t->success), &record) < 0)
 		return false;
 	struct reader r = reader_of(str_span(&record));
 	return now_s - (int64_t)get_u64(&r) <= SUCCESS_MEMORY_S;
@@ -355,7 +355,7 @@ static void sweep(struct limits *l, int64_t now_s, bool all)
 static int sweep_record(struct span key, struct span value, void *context)
 {
 	struct sweep *s = context;
-	struct reader r = reader_of(cache_open(value));
+	struct reader r = reader_of(checked_open(value));
 	int64_t age_s = s->now_s - (int64_t)get_u64(&r);
 	bool is_success = span_starts_with(key, SPAN("s "));
 	/* After two days every level is empty, whatever it was. */

@@ -158,6 +158,7 @@ static enum sasl_outcome plain(
 	enum sasl_outcome outcome = sasl_server_step(s, message, &challenge);
 	*ret = *sasl_server_result(s);
 	ret->account = arena_span(a, ret->account);
+	ret->named_account = arena_span(a, ret->named_account);
 	ret->address = arena_span(a, ret->address);
 	ret->password_name = arena_span(a, ret->password_name);
 	sasl_server_free(s);

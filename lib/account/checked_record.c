@@ -1,4 +1,4 @@
-#include "account/cache_record.h"
+#include "account/checked_record.h"
 
 #include "base/codec.h"
 
@@ -11,18 +11,18 @@ static uint32_t checksum(struct span s)
 	return sum;
 }
 
-int cache_get(struct db *db, struct span key, struct str *record)
+int checked_get(struct db *db, struct span key, struct str *record)
 {
 	int rc = db_get(db, key, record);
 	if (rc < 0)
 		return rc;
-	if (!span_is_set(cache_open(str_span(record))))
+	if (!span_is_set(checked_open(str_span(record))))
 		return -ENOENT;
 	str_drop_front(record, sizeof(uint32_t));
 	return 0;
 }
 
-int cache_put(struct db *db, struct span key, struct span record)
+int checked_put(struct db *db, struct span key, struct span record)
 {
 	struct str value cleanup(str_clear) = STR_INIT(record.n + sizeof(uint32_t));
 	put_u32(&value, checksum(record));
@@ -30,7 +30,7 @@ int cache_put(struct db *db, struct span key, struct span record)
 	return db_put(db, key, str_span(&value));
 }
 
-struct span cache_open(struct span value)
+struct span checked_open(struct span value)
 {
 	struct reader r = reader_of(value);
 	uint32_t sum = get_u32(&r);
