@@ -16,8 +16,9 @@
  * - A delimiter is a line that begins with "--" and the boundary (RFC 2046 §5.1.1); if several
  *   open multiparts match, the longest boundary wins, then the innermost. It ends all parts inside.
  * - Missing close delimiters: parts end where the multipart around ends.
- * - A multipart without usable boundary, or deeper than MIME_DEPTH_MAX, is a leaf. Past
- *   MIME_PARTS_MAX no further part begins: the bytes belong to the last one.
+ * - A multipart without usable boundary, or deeper than MIME_DEPTH_MAX, is a leaf, text/plain; a
+ *   message deeper than that is one, application/octet-stream. Past MIME_PARTS_MAX no further part
+ *   begins: the bytes belong to the last one.
  * - A Content-Type that is missing or broken: text/plain; charset=us-ascii; directly within
  *   multipart/digest: message/rfc822.
  */
