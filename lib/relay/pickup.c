@@ -7,6 +7,8 @@
 
 #include "conf/paths.h"
 #include "io/file.h"
+#include "submitd/intake.h"
+#include "submitd/policy.h"
 #include "sys/log.h"
 
 /* Calls fn for each name that does not begin with a dot; ends at its first error. */
@@ -57,19 +59,49 @@ struct pickup {
 	struct arena *arena;
 };
 
-/* NULL, or why the message is not what this account's session may have committed. */
-static const char *objection(struct pickup *i, const struct envelope *e, uint64_t bytes)
+/* From and Sender are the account's (the same check as at submission). 0, -EINVAL, our failure. */
+static int check_header(struct pickup *i, int fd, uint64_t offset, uint64_t bytes)
+{
+	struct str header cleanup(str_clear) = STR_INIT(INTAKE_HEADER_MAX_BYTES);
+	struct session account = {.config = i->config, .login = {.account = i->account}};
+	struct smtp_status refusal;
+	size_t n = (size_t)MIN(bytes, (uint64_t)INTAKE_HEADER_MAX_BYTES);
+	int error = fd_pread_all(fd, str_extend(&header, n), n, offset);
+	if (error)
+		return error;
+	size_t end = span_find(str_span(&header), SPAN("\r\n\r\n"));
+	if (end != SIZE_MAX)
+		str_truncate(&header, end + 2);
+	error = policy_header(&account, str_span(&header), &refusal);
+	return error && refusal.code < 500 ? -EIO : error;
+}
+
+/* Is the message what this account's session may have committed? *ret_why: the objection, or NULL. */
+static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t offset,
+    uint64_t bytes, const char **ret_why)
 {
 	struct span owner, canonical;
+	*ret_why = NULL;
 	if (e->recipient_count > i->global->recipients_max)
-		return "too many recipients";
-	if (bytes > i->global->message_size_max)
-		return "too large";
-	if (e->sender.n &&
-	    (config_find_address(i->config, e->sender, i->arena, &owner, &canonical, NULL) != 0 ||
-		!span_equal(owner, i->account)))
-		return "the sender is not the account's";
-	return NULL;
+		*ret_why = "too many recipients";
+	else if (bytes > i->global->message_size_max)
+		*ret_why = "too large";
+	if (*ret_why)
+		return 0;
+	int error = e->sender.n ? config_find_address(
+				      i->config, e->sender, i->arena, &owner, &canonical, NULL)
+				: 0;
+	if (error == -ENOENT || error == -EINVAL ||
+	    (!error && e->sender.n && !span_equal(owner, i->account))) {
+		*ret_why = "the sender is not the account's";
+		return 0;
+	}
+	if (!error)
+		error = check_header(i, fd, offset, bytes);
+	if (error != -EINVAL)
+		return error;
+	*ret_why = "From or Sender is not the account's";
+	return 0;
 }
 
 static int put_aside(struct pickup *i, const char *name, const char *why)
@@ -97,7 +129,10 @@ static int take_file(const char *name, void *context)
 		return put_aside(i, name, "not a message of ours");
 	if (error)
 		return error == -ENOENT ? 0 : error;
-	const char *why = objection(i, &e, bytes);
+	const char *why = NULL;
+	error = examine(i, &e, fd, offset, bytes, &why);
+	if (error)
+		return error;
 	if (why)
 		return put_aside(i, name, why);
 	error = queue_take_in(i->queue, i->account_fd, i->account, name, &e, offset, bytes);
