@@ -117,7 +117,7 @@ static int fill_first_mailboxes(struct store *s, struct global *global)
 		struct mailbox m cleanup(mailbox_clear) = {0};
 		mailbox_init(&m, global);
 		struct name name = {.id = m.head.id,
-		    .special_use = FIRST_MAILBOXES[i].use,
+		    .special_use = (uint8_t)FIRST_MAILBOXES[i].use,
 		    .subscribed = true,
 		    .text = FIRST_MAILBOXES[i].name};
 		int error = mailbox_save(s, &m);
