@@ -1,0 +1,219 @@
+#include "admin/admin.h"
+
+#include "crypto/crypto.h"
+
+static const struct verb verbs[] = {
+    {"config", "check", "", "look for mistakes in the configuration; change nothing",
+	"Every message names file and line. Status 1 when there are errors; warnings are none.",
+	verb_config_check, false},
+    {"config", "apply", "", "check, then put the configuration into effect",
+	"The next connection sees it; nothing needs to be restarted. With errors nothing changes.",
+	verb_config_apply, false},
+    {"config", "show", "[--json]", "what the configuration amounts to, defaults included", NULL,
+	verb_config_show, false},
+    {"config", "keys", "", "all keys that the configuration can have", NULL, verb_config_keys,
+	true},
+    {"account", "add", "NAME ADDRESS…", "make an account",
+	"Writes conf.d/account-NAME.conf and applies the configuration. The domains of the "
+	"addresses\n"
+	"must be configured. A file that exists is never changed.",
+	verb_account_add, true},
+    {"account", "list", "[--json]", "accounts and their addresses", NULL, verb_account_list, false},
+    {"account", "password", "[--generate] [--rehash] NAME", "set an account's password",
+	"Reads it twice from the terminal, or once from standard input. --generate makes one and\n"
+	"prints it. --rehash starts with a new salt: app passwords stop working.",
+	verb_account_password, false},
+    {"tlspubkey", "add",
+	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] [--expires=YYYY-MM-DD] "
+	"[--allow-tls12] ADDRESS [NAME] < FILE",
+	"let a TLS client key log in",
+	"FILE is a certificate, or a public key in PEM. Nothing of the certificate counts but its "
+	"key.\n"
+	"--preauth says what an IMAP connection with the key begins with: logged in (yes), not "
+	"(no), or\n"
+	"either, for mail programs that insist on logging in (tolerant).",
+	verb_key_add, false},
+    {"tlspubkey", "list", "[--json] [ACCOUNT]", "keys that may log in", NULL, verb_key_list, false},
+    {"tlspubkey", "get", "FINGERPRINT", "one key: its fields, and the key in PEM", NULL,
+	verb_key_get, false},
+    {"tlspubkey", "rm", "FINGERPRINT", "take a key away; its open sessions end", NULL, verb_key_rm,
+	false},
+    {"tlspubkey", "gen", "[--p256] [--p12] STEM", "make a key for a mail program",
+	"Writes STEM.key.pem, STEM.certificate.pem, and both in STEM.pem; with --p12 also "
+	"STEM.p12, for\n"
+	"programs that want PKCS #12, and prints its passphrase. Files are mode 0600, and none is "
+	"ever\n"
+	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
+	verb_key_gen, true},
+};
+
+static const struct verb *find_verb(struct admin *admin);
+static int run_verb(struct admin *admin);
+static int print_help(struct arguments *arguments);
+static void print_verb(const struct verb *v);
+static void print_overview(FILE *out);
+static void take(struct arguments *a, int index, int count);
+
+int admin_main(int argc, char **argv)
+{
+	struct admin admin = {.arguments = {argv + 1, argc - 1}};
+	admin.instance = option_value(&admin, "--instance");
+	admin.json = option_flag(&admin, "--json");
+	bool help = option_flag(&admin, "--help");
+	if (admin.arguments.count <= 0 && !help) {
+		print_overview(stderr);
+		return STATUS_USAGE;
+	}
+	if (admin.arguments.count > 0 && strcmp(admin.arguments.items[0], "help") == 0) {
+		take(&admin.arguments, 0, 1);
+		help = true;
+	}
+	if (help)
+		return print_help(&admin.arguments);
+	if (admin.instance && !*admin.instance)
+		return problem(STATUS_USAGE, "--instance needs the folder of an instance");
+	admin.verb = find_verb(&admin);
+	if (!admin.verb)
+		return problem(STATUS_USAGE,
+		    "there is no verb \"%s%s%s\"; `postern help` lists them",
+		    admin.arguments.items[0], admin.arguments.count > 1 ? " " : "",
+		    admin.arguments.count > 1 ? admin.arguments.items[1] : "");
+	paths_init(&admin.paths, admin.instance);
+	int status = run_verb(&admin);
+	paths_clear(&admin.paths);
+	arena_clear(&admin.arena);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return problem(STATUS_IO, "standard output cannot be written: %s", strerror(errno));
+	return status;
+}
+
+/* "config tlspubkey …" is another spelling of "tlspubkey …". */
+static const struct verb *find_verb(struct admin *admin)
+{
+	struct arguments *a = &admin->arguments;
+	if (a->count > 2 && strcmp(a->items[0], "config") == 0 &&
+	    strcmp(a->items[1], "tlspubkey") == 0)
+		take(a, 0, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct verb *v = &verbs[i];
+		if (strcmp(v->group, a->items[0]) != 0)
+			continue;
+		if (v->name && (a->count < 2 || strcmp(v->name, a->items[1]) != 0))
+			continue;
+		take(a, 0, v->name ? 2 : 1);
+		return v;
+	}
+	return NULL;
+}
+
+static int run_verb(struct admin *admin)
+{
+	if (crypto_init() < 0)
+		return problem(
+		    STATUS_IO, "OpenSSL cannot be initialised; is its provider installed?");
+	int status = admin->verb->stays ? STATUS_OK : become_postern(admin);
+	return status == STATUS_OK ? admin->verb->run(admin) : status;
+}
+
+static int print_help(struct arguments *arguments)
+{
+	if (arguments->count == 0) {
+		print_overview(stdout);
+		return STATUS_OK;
+	}
+	bool found = false;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct verb *v = &verbs[i];
+		if (strcmp(v->group, arguments->items[0]) != 0 ||
+		    (v->name && arguments->count > 1 && strcmp(v->name, arguments->items[1]) != 0))
+			continue;
+		if (found)
+			printf("\n");
+		print_verb(v);
+		found = true;
+	}
+	if (!found)
+		return problem(STATUS_USAGE, "there is no verb \"%s\"; `postern help` lists them",
+		    arguments->items[0]);
+	return STATUS_OK;
+}
+
+static void print_verb(const struct verb *v)
+{
+	printf("postern %s%s%s %s\n    %s\n", v->group, v->name ? " " : "", v->name ? v->name : "",
+	    v->usage, v->summary);
+	if (v->help)
+		printf("\n%s\n", v->help);
+}
+
+static void print_overview(FILE *out)
+{
+	fprintf(out, "usage: postern [--instance DIR] VERB …\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		char name[40];
+		snprintf(name, sizeof(name), "%s%s%s", verbs[i].group, verbs[i].name ? " " : "",
+		    verbs[i].name ? verbs[i].name : "");
+		fprintf(out, "  %-18s  %s\n", name, verbs[i].summary);
+	}
+	fprintf(out, "\n`postern help VERB` says more; so does postern(1).\n");
+}
+
+bool option_flag(struct admin *admin, const char *name)
+{
+	struct arguments *a = &admin->arguments;
+	for (int i = 0; i < a->count; i++) {
+		if (strcmp(a->items[i], name) == 0) {
+			take(a, i, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *option_value(struct admin *admin, const char *name)
+{
+	struct arguments *a = &admin->arguments;
+	size_t n = strlen(name);
+	for (int i = 0; i < a->count; i++) {
+		const char *item = a->items[i];
+		if (strncmp(item, name, n) != 0)
+			continue;
+		if (item[n] == '=') {
+			take(a, i, 1);
+			return item + n + 1;
+		}
+		if (item[n] == '\0') {
+			const char *value = i + 1 < a->count ? a->items[i + 1] : "";
+			take(a, i, i + 1 < a->count ? 2 : 1);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+int operands_check(struct admin *admin, int min, int max)
+{
+	const struct verb *v = admin->verb;
+	const struct arguments *a = &admin->arguments;
+	for (int i = 0; i < a->count; i++) {
+		if (strncmp(a->items[i], "--", 2) == 0)
+			return problem(STATUS_USAGE,
+			    "%s %s has no option %s; see `postern help %s`", v->group,
+			    v->name ? v->name : "", a->items[i], v->group);
+	}
+	if (a->count >= min && a->count <= max)
+		return STATUS_OK;
+	return problem(STATUS_USAGE, "usage: postern %s%s%s %s", v->group, v->name ? " " : "",
+	    v->name ? v->name : "", v->usage);
+}
+
+static void take(struct arguments *a, int index, int count)
+{
+	if (index == 0) {
+		a->items += count;
+	} else {
+		for (int i = index; i + count < a->count; i++)
+			a->items[i] = a->items[i + count];
+	}
+	a->count -= count;
+}

@@ -1,0 +1,21 @@
+#ifndef POSTERN_ADMIN_KEY_H
+#define POSTERN_ADMIN_KEY_H
+/* Registering and making TLS client keys: for the verbs and for localserve. */
+#include "account/credentials.h"
+#include "admin/admin.h"
+
+struct key_request {
+	struct span input; /* certificate, or public key */
+	const char *address;
+	const char *name; /* may be NULL */
+	enum preauth preauth;
+	unsigned scope;
+	bool allow_tls12;
+	int64_t expires; /* seconds since 1970; 0: never */
+};
+/* Account first, then the global table. An exit status; *ret_fingerprint lives in the arena. */
+must_use int key_register(
+    struct admin *admin, const struct key_request *request, struct span *ret_fingerprint);
+/* A new file in the folder, mode 0600, never over another: an exit status. */
+must_use int key_write_file(int dirfd, const char *name, struct span contents);
+#endif

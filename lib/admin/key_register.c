@@ -1,0 +1,103 @@
+#include "admin/key.h"
+
+#include "account/change.h"
+#include "base/str.h"
+#include "crypto/crypto.h"
+#include "io/file.h"
+
+enum { SPKI_MAX_BYTES = 8192, TYPE_MAX_BYTES = 40, SENTENCE_MAX_BYTES = 500, KEY_FILE_MODE = 0600 };
+
+static int find_account(
+    struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical);
+static int store(struct admin *admin, const struct tls_key *key);
+
+int key_register(
+    struct admin *admin, const struct key_request *request, struct span *ret_fingerprint)
+{
+	struct str spki cleanup(str_clear) = STR_INIT(SPKI_MAX_BYTES);
+	struct str type cleanup(str_clear) = STR_INIT(TYPE_MAX_BYTES);
+	if (key_spki_from_input(request->input, &spki) < 0)
+		return problem(
+		    STATUS_PROBLEM, "the input is no certificate and no public key in PEM");
+	if (key_type(str_span(&spki), &type) < 0)
+		return problem(STATUS_PROBLEM, "such keys are not accepted; RSA from 2048 bits, "
+					       "ECDSA P-256, P-384 or P-521, Ed25519 "
+					       "and Ed448 are (`postern tlspubkey gen` makes one)");
+	char fingerprint[FINGERPRINT_CHARS + 1];
+	key_fingerprint(str_span(&spki), fingerprint);
+	struct tls_key key = {
+	    .fingerprint = arena_span(&admin->arena, span_cstr(fingerprint)),
+	    .type = str_span(&type),
+	    .name = span_cstr(request->name ? request->name : ""),
+	    .preauth = request->preauth,
+	    .scope = request->scope,
+	    .allow_tls12 = request->allow_tls12,
+	    .expires = request->expires,
+	    .created = wall_ms() / 1000,
+	    .spki = str_span(&spki),
+	};
+	int status = find_account(admin, request->address, &key.account, &key.address);
+	if (status == STATUS_OK)
+		status = store(admin, &key);
+	if (status == STATUS_OK)
+		*ret_fingerprint = key.fingerprint;
+	return status;
+}
+
+static int find_account(
+    struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical)
+{
+	struct config *config = NULL;
+	bool local = false;
+	int status = open_config(admin, &config);
+	if (status != STATUS_OK)
+		return status;
+	int rc = config_find_address(
+	    config, span_cstr(address), &admin->arena, ret_account, ret_canonical, &local);
+	config_close(config);
+	if (rc == -EINVAL)
+		return problem(
+		    STATUS_USAGE, "\"%s\" is not an address like user@example.org", address);
+	if (rc == -ENOENT)
+		return problem(STATUS_PROBLEM,
+		    local ? "no account has the address %s; `postern account list` names them"
+			  : "the domain of %s is not one of this host's",
+		    address);
+	if (rc < 0)
+		return problem(status_of(rc), "%s cannot be looked up: %s", address, strerror(-rc));
+	return STATUS_OK;
+}
+
+static int store(struct admin *admin, const struct tls_key *key)
+{
+	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
+	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	struct span folder = arena_format(&admin->arena, "accounts/%.*s", SPAN_ARG(key->account));
+	int status = open_state(admin, "keys", &keys_fd);
+	if (status == STATUS_OK)
+		status = open_state(admin, folder.p, &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = account_add_key(keys_fd, fd, key, &why);
+	if (rc == -EEXIST)
+		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
+	if (rc < 0)
+		return problem(status_of(rc), "%s", why.data);
+	return STATUS_OK;
+}
+
+int key_write_file(int dirfd, const char *name, struct span contents)
+{
+	int fd cleanup(close_fd) = -1;
+	int rc = file_draft(dirfd, KEY_FILE_MODE, &fd);
+	if (rc == 0)
+		rc = fd_write_all(fd, contents);
+	if (rc == 0)
+		rc = file_draft_link(fd, dirfd, name);
+	if (rc == -EEXIST)
+		return problem(
+		    STATUS_CANNOT_CREATE, "%s exists already, and is not overwritten", name);
+	if (rc < 0)
+		return problem(status_of(rc), "%s cannot be written: %s", name, strerror(-rc));
+	return STATUS_OK;
+}

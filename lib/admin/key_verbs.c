@@ -1,0 +1,401 @@
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "admin/key.h"
+#include "admin/secret.h"
+#include "base/date.h"
+#include "base/encode.h"
+#include "crypto/crypto.h"
+#include "io/file.h"
+
+enum {
+	INPUT_MAX_BYTES = 65536,
+	PEM_MAX_BYTES = 65536,
+	PEM_LINE_BYTES = 64,
+	SECONDS_A_DAY = 86400,
+	NAME_MAX_BYTES = 200,
+	SENTENCE_MAX_BYTES = 500,
+};
+static const char *const preauth_names[] = {
+    [PREAUTH_YES] = "yes", [PREAUTH_NO] = "no", [PREAUTH_TOLERANT] = "tolerant"};
+
+struct lister {
+	struct admin *admin;
+	bool any;
+};
+
+struct found_key {
+	int keys_fd, account_fd;
+	struct span account, fingerprint;
+};
+
+static int read_options(struct admin *admin, struct key_request *request);
+static int read_expiry(const char *text, int64_t *ret);
+static int read_input(struct str *input);
+static int list_account(struct lister *l, const char *name);
+static int list_key(const struct tls_key *key, void *context);
+static int with_key(struct admin *admin, const char *fingerprint,
+    int (*fn)(struct admin *admin, const struct found_key *found));
+static int show_key(struct admin *admin, const struct found_key *found);
+static int remove_key(struct admin *admin, const struct found_key *found);
+static void print_key(const struct tls_key *key);
+static void print_key_json(const struct tls_key *key);
+static void print_time(const char *label, int64_t seconds);
+static const char *scope_name(unsigned scope);
+static int write_key_files(
+    struct admin *admin, const char *stem, struct span key, struct span certificate, bool pkcs12);
+
+int verb_key_add(struct admin *admin)
+{
+	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
+	struct str input cleanup(str_clear) = STR_INIT(INPUT_MAX_BYTES);
+	struct span fingerprint = SPAN_NONE;
+	int status = read_options(admin, &request);
+	if (status == STATUS_OK)
+		status = operands_check(admin, 1, 2);
+	if (status == STATUS_OK)
+		status = read_input(&input);
+	if (status != STATUS_OK)
+		return status;
+	request.input = str_span(&input);
+	request.address = admin->arguments.items[0];
+	request.name = admin->arguments.count > 1 ? admin->arguments.items[1] : NULL;
+	if (request.name && strlen(request.name) > NAME_MAX_BYTES)
+		return problem(
+		    STATUS_USAGE, "the name of a key has at most %d bytes", NAME_MAX_BYTES);
+	status = key_register(admin, &request, &fingerprint);
+	if (status == STATUS_OK)
+		printf("%.*s\n", SPAN_ARG(fingerprint));
+	return status;
+}
+
+static int read_options(struct admin *admin, struct key_request *request)
+{
+	const char *preauth = option_value(admin, "--preauth");
+	const char *scope = option_value(admin, "--scope");
+	const char *expires = option_value(admin, "--expires");
+	request->allow_tls12 = option_flag(admin, "--allow-tls12");
+	bool found = preauth == NULL;
+	for (size_t i = 0; !found && i < ARRAY_SIZE(preauth_names); i++) {
+		found = strcmp(preauth, preauth_names[i]) == 0;
+		request->preauth = (enum preauth)i;
+	}
+	if (!found)
+		return problem(STATUS_USAGE, "--preauth is yes, no or tolerant");
+	if (scope && strcmp(scope, "imap") == 0)
+		request->scope = SCOPE_IMAP;
+	else if (scope && strcmp(scope, "submission") == 0)
+		request->scope = SCOPE_SUBMISSION;
+	else if (scope && strcmp(scope, "both") != 0)
+		return problem(STATUS_USAGE, "--scope is imap, submission or both");
+	return expires ? read_expiry(expires, &request->expires) : STATUS_OK;
+}
+
+/* "2027-12-31": until the end of that day, UTC. */
+static int read_expiry(const char *text, int64_t *ret)
+{
+	uint64_t part[3];
+	struct span rest = span_cstr(text);
+	bool good = true;
+	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
+		struct span word;
+		bool more = span_cut(rest, '-', &word, &rest);
+		good = good && more == (i < 2) && span_to_u64(word, DATE_YEAR_MAX, &part[i]) == 0;
+	}
+	if (!good || !date_is_real((int)part[0], (int)part[1], (int)part[2]))
+		return problem(STATUS_USAGE, "--expires is a date like 2027-12-31");
+	*ret = (date_days((int)part[0], (int)part[1], (int)part[2]) + 1) * SECONDS_A_DAY;
+	if (*ret <= wall_ms() / 1000)
+		return problem(STATUS_USAGE, "--expires lies in the past");
+	return STATUS_OK;
+}
+
+static int read_input(struct str *input)
+{
+	if (isatty(STDIN_FILENO))
+		fprintf(stderr, "Paste the certificate or public key, then Ctrl-D:\n");
+	char buffer[4096];
+	ssize_t n;
+	while ((n = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0)
+		str_append(input, span_of(buffer, (size_t)n));
+	if (n < 0)
+		return problem(STATUS_IO, "standard input cannot be read: %s", strerror(errno));
+	if (input->failed)
+		return problem(STATUS_PROBLEM, "the input is larger than any certificate");
+	return STATUS_OK;
+}
+
+int verb_key_list(struct admin *admin)
+{
+	struct config_report report = {.arena = &admin->arena};
+	struct config_draft d;
+	struct lister l = {admin, false};
+	int status = operands_check(admin, 0, 1);
+	if (status != STATUS_OK)
+		return status;
+	if (admin->arguments.count == 1 &&
+	    !account_name_is_valid(span_cstr(admin->arguments.items[0])))
+		return problem(STATUS_USAGE, "\"%s\" is not the name of an account",
+		    admin->arguments.items[0]);
+	if (admin->json)
+		printf("[");
+	if (admin->arguments.count == 1) {
+		status = list_account(&l, admin->arguments.items[0]);
+	} else {
+		config_check(&admin->paths, NULL, &admin->arena, &report, &d);
+		if (report.error_count > 0) {
+			print_report(&report);
+			return STATUS_PROBLEM;
+		}
+		for (size_t i = 0; status == STATUS_OK && i < d.account_count; i++)
+			status =
+			    list_account(&l, arena_cstr(&admin->arena, d.accounts[i].account.name));
+	}
+	if (admin->json)
+		printf("]\n");
+	return status;
+}
+
+static int list_account(struct lister *l, const char *name)
+{
+	int fd cleanup(close_fd) = -1;
+	struct span folder = arena_format(&l->admin->arena, "accounts/%s", name);
+	struct credentials *credentials = NULL;
+	int status = open_state(l->admin, folder.p, &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = credentials_open(fd, false, &credentials);
+	if (rc == -ENOENT)
+		return STATUS_OK; /* nobody can log in yet */
+	if (rc == 0)
+		rc = credentials_each_key(credentials, list_key, l);
+	credentials_close(credentials);
+	if (rc < 0)
+		return problem(status_of(rc), "%s/%s/credentials.tdb cannot be read: %s",
+		    l->admin->paths.state, folder.p, strerror(-rc));
+	return STATUS_OK;
+}
+
+static int list_key(const struct tls_key *key, void *context)
+{
+	struct lister *l = context;
+	if (l->admin->json) {
+		printf("%s", l->any ? "," : "");
+		print_key_json(key);
+	} else {
+		printf("%.*s %.*s %.*s preauth=%s scope=%s %.*s\n", SPAN_ARG(key->fingerprint),
+		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_names[key->preauth],
+		    scope_name(key->scope), SPAN_ARG(key->name));
+	}
+	l->any = true;
+	return 0;
+}
+
+int verb_key_get(struct admin *admin)
+{
+	int status = operands_check(admin, 1, 1);
+	return status == STATUS_OK ? with_key(admin, admin->arguments.items[0], show_key) : status;
+}
+
+int verb_key_rm(struct admin *admin)
+{
+	int status = operands_check(admin, 1, 1);
+	return status == STATUS_OK ? with_key(admin, admin->arguments.items[0], remove_key)
+				   : status;
+}
+
+static int with_key(struct admin *admin, const char *fingerprint,
+    int (*fn)(struct admin *admin, const struct found_key *found))
+{
+	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
+	struct keys *keys = NULL;
+	struct span account = SPAN_NONE;
+	int status = open_state(admin, "keys", &keys_fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = keys_open(keys_fd, false, &keys);
+	if (rc == 0)
+		rc = keys_find(keys, span_cstr(fingerprint), &admin->arena, &account);
+	keys_close(keys); /* whoever changes the table opens it anew: one context per file */
+	if (rc == -ENOENT)
+		status = problem(STATUS_PROBLEM,
+		    "no key has the fingerprint %s; `postern tlspubkey list` names them",
+		    fingerprint);
+	else if (rc < 0)
+		status = problem(
+		    status_of(rc), "%s/keys cannot be read: %s", admin->paths.state, strerror(-rc));
+	if (status == STATUS_OK) {
+		struct span folder =
+		    arena_format(&admin->arena, "accounts/%.*s", SPAN_ARG(account));
+		status = open_state(admin, folder.p, &fd);
+	}
+	struct found_key found = {keys_fd, fd, account, span_cstr(fingerprint)};
+	return status == STATUS_OK ? fn(admin, &found) : status;
+}
+
+static int show_key(struct admin *admin, const struct found_key *found)
+{
+	struct credentials *credentials = NULL;
+	struct tls_key key;
+	int rc = credentials_open(found->account_fd, false, &credentials);
+	if (rc == 0)
+		rc = credentials_get_key(credentials, found->fingerprint, &admin->arena, &key);
+	credentials_close(credentials);
+	if (rc == -ENOENT)
+		return problem(STATUS_PROBLEM, "the key is in the global table only and does not "
+					       "log in; `postern tlspubkey rm` it, "
+					       "then add it again");
+	if (rc < 0)
+		return problem(
+		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+	if (admin->json) {
+		print_key_json(&key);
+		printf("\n");
+	} else {
+		print_key(&key);
+	}
+	return STATUS_OK;
+}
+
+static int remove_key(struct admin *admin, const struct found_key *found)
+{
+	(void)admin;
+	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	int rc = account_remove_key(
+	    found->keys_fd, found->account_fd, found->account, found->fingerprint, &why);
+	return rc < 0 ? problem(status_of(rc), "%s", why.data) : STATUS_OK;
+}
+
+static void print_key(const struct tls_key *key)
+{
+	struct str base64 cleanup(str_clear) = STR_INIT(PEM_MAX_BYTES);
+	printf("fingerprint: %.*s\ntype:        %.*s\nname:        %.*s\n",
+	    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->name));
+	printf("account:     %.*s\naddress:     %.*s\n", SPAN_ARG(key->account),
+	    SPAN_ARG(key->address));
+	printf("preauth:     %s\nscope:       %s\nTLS 1.2:     %s\n", preauth_names[key->preauth],
+	    scope_name(key->scope), key->allow_tls12 ? "allowed" : "no");
+	print_time("expires:     ", key->expires);
+	print_time("created:     ", key->created);
+	base64_encode(key->spki, &base64);
+	printf("-----BEGIN PUBLIC KEY-----\n");
+	for (size_t i = 0; i < base64.n; i += PEM_LINE_BYTES)
+		printf("%.*s\n", SPAN_ARG(span_sub(str_span(&base64), i, PEM_LINE_BYTES)));
+	printf("-----END PUBLIC KEY-----\n");
+}
+
+static void print_key_json(const struct tls_key *key)
+{
+	const struct {
+		const char *label;
+		struct span text;
+	} fields[] = {{"fingerprint", key->fingerprint}, {"type", key->type}, {"name", key->name},
+	    {"account", key->account}, {"address", key->address},
+	    {"preauth", span_cstr(preauth_names[key->preauth])},
+	    {"scope", span_cstr(scope_name(key->scope))}};
+	printf("{");
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		printf("\"%s\":", fields[i].label);
+		print_json_string(fields[i].text);
+		printf(",");
+	}
+	printf("\"tls12\":%s,\"expires\":%" PRId64 ",\"created\":%" PRId64 "}",
+	    key->allow_tls12 ? "true" : "false", key->expires, key->created);
+}
+
+static void print_time(const char *label, int64_t seconds)
+{
+	struct date_civil d;
+	if (seconds == 0) {
+		printf("%snever\n", label);
+		return;
+	}
+	date_civil_of(seconds, &d);
+	printf("%s%04d-%02d-%02d %02d:%02d:%02d UTC\n", label, d.year, d.month, d.day, d.hour,
+	    d.minute, d.second);
+}
+
+static const char *scope_name(unsigned scope)
+{
+	return scope == SCOPE_IMAP ? "imap" : scope == SCOPE_SUBMISSION ? "submission" : "both";
+}
+
+int verb_key_gen(struct admin *admin)
+{
+	struct str key cleanup(str_clear_secret) = STR_INIT(PEM_MAX_BYTES);
+	struct str seed cleanup(str_clear_secret) = STR_INIT(KEY_SEED_BYTES);
+	struct str certificate cleanup(str_clear) = STR_INIT(PEM_MAX_BYTES);
+	struct str text cleanup(str_clear_secret) = STR_INIT(PEM_MAX_BYTES);
+	struct str spki cleanup(str_clear) = STR_INIT(PEM_MAX_BYTES);
+	bool p256 = option_flag(admin, "--p256"), pkcs12 = option_flag(admin, "--p12");
+	int status = operands_check(admin, 1, 1);
+	if (status != STATUS_OK)
+		return status;
+	const char *stem = admin->arguments.items[0];
+	struct span name = span_cstr(stem);
+	name = span_from(name, span_last_index(name, '/') + 1); /* SIZE_MAX + 1 is 0 */
+	int rc = key_generate(
+	    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
+	if (rc == -EINVAL)
+		return problem(STATUS_USAGE,
+		    "the last part of STEM is the certificate's name: 1 to 64 "
+		    "characters of UTF-8");
+	if (rc < 0)
+		return problem(status_of(rc), "the key cannot be made: %s", strerror(-rc));
+	status = write_key_files(admin, stem, str_span(&key), str_span(&certificate), pkcs12);
+	if (status != STATUS_OK)
+		return status;
+	char fingerprint[FINGERPRINT_CHARS + 1] = "";
+	if (key_spki_from_input(str_span(&certificate), &spki) == 0)
+		key_fingerprint(str_span(&spki), fingerprint);
+	base64url_encode(str_span(&seed), &text);
+	if (!p256)
+		printf("seed:        %s\n", text.data);
+	printf("fingerprint: %s\n", fingerprint);
+	return STATUS_OK;
+}
+
+static int write_key_files(
+    struct admin *admin, const char *stem, struct span key, struct span certificate, bool pkcs12)
+{
+	struct str both cleanup(str_clear_secret) = STR_INIT(2 * PEM_MAX_BYTES);
+	struct str bundle cleanup(str_clear_secret) = STR_INIT(PEM_MAX_BYTES);
+	struct str passphrase cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
+	size_t slash = span_last_index(span_cstr(stem), '/');
+	const char *folder =
+	    slash == SIZE_MAX ? "." : arena_cstr(&admin->arena, span_of(stem, slash + 1));
+	const char *base = slash == SIZE_MAX ? stem : stem + slash + 1;
+	struct span name = span_cstr(base);
+	str_append(&both, key);
+	str_append(&both, certificate);
+	secret_generate(&passphrase);
+	if (pkcs12 && key_pkcs12(key, certificate, name, passphrase.data, &bundle) < 0)
+		return problem(STATUS_IO, "the PKCS #12 file cannot be made");
+	const struct {
+		const char *suffix;
+		struct span contents;
+	} files[] = {{".key.pem", key}, {".certificate.pem", certificate},
+	    {".pem", str_span(&both)}, {".p12", str_span(&bundle)}};
+	size_t count = pkcs12 ? ARRAY_SIZE(files) : ARRAY_SIZE(files) - 1;
+	int fd cleanup(close_fd) = -1;
+	int rc = folder_open(AT_FDCWD, folder, &fd);
+	if (rc < 0)
+		return problem(status_of(rc), "%s cannot be opened: %s", folder, strerror(-rc));
+	for (size_t i = 0; i < count; i++) { /* before any is made */
+		struct span file = arena_format(&admin->arena, "%s%s", base, files[i].suffix);
+		if (faccessat(fd, file.p, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return problem(STATUS_CANNOT_CREATE,
+			    "%s%s exists already, and is not overwritten", stem, files[i].suffix);
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct span file = arena_format(&admin->arena, "%s%s", base, files[i].suffix);
+		int status = key_write_file(fd, file.p, files[i].contents);
+		if (status != STATUS_OK)
+			return status;
+		printf("wrote        %s%s\n", stem, files[i].suffix);
+	}
+	if (pkcs12)
+		printf("passphrase:  %s\n", passphrase.data);
+	return STATUS_OK;
+}

@@ -1,0 +1,95 @@
+#include "admin/secret.h"
+
+#include <termios.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+
+enum { SENTENCE_MAX_BYTES = 500 };
+
+static int read_line(struct str *line);
+static int read_hidden(const char *prompt, struct str *line);
+
+int secret_read(struct str *password)
+{
+	if (!isatty(STDIN_FILENO))
+		return read_line(password);
+	struct str again cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
+	int status = read_hidden("New password: ", password);
+	if (status == STATUS_OK)
+		status = read_hidden("Once more: ", &again);
+	if (status == STATUS_OK && !secret_equal(str_span(password), str_span(&again)))
+		return problem(STATUS_PROBLEM, "the two differ; nothing was changed");
+	return status;
+}
+
+void secret_generate(struct str *password)
+{
+	char name[GENERATED_CHARACTERS + 1];
+	random_name(name, GENERATED_CHARACTERS);
+	str_append_cstr(password, name);
+	explicit_bzero(name, sizeof(name));
+}
+
+int secret_store(struct admin *admin, const char *account, struct span password, bool rehash)
+{
+	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
+	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	struct span folder = arena_format(&admin->arena, "accounts/%s", account);
+	int status = open_state(admin, "keys", &keys_fd);
+	if (status == STATUS_OK)
+		status = open_state(admin, folder.p, &fd);
+	if (status != STATUS_OK)
+		return status;
+	uint8_t secret[KEYS_SECRET_BYTES];
+	uint32_t iterations = SCRAM_ITERATIONS_DEFAULT;
+	int rc = keys_secret_make(keys_fd, 0);
+	if (rc == 0)
+		rc = keys_secret(keys_fd, secret, &iterations);
+	explicit_bzero(secret, sizeof(secret));
+	if (rc < 0)
+		return problem(status_of(rc), "%s/keys/secret cannot be made or read: %s",
+		    admin->paths.state, strerror(-rc));
+	rc = account_set_password(fd, password, iterations, rehash, &why);
+	if (rc < 0)
+		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc), "account %s: %s",
+		    account, why.data);
+	return STATUS_OK;
+}
+
+static int read_hidden(const char *prompt, struct str *line)
+{
+	struct termios before, hidden;
+	if (tcgetattr(STDIN_FILENO, &before) < 0)
+		return problem(STATUS_IO, "the terminal cannot be asked: %s", strerror(errno));
+	hidden = before;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	hidden.c_lflag |= ECHONL;
+	fputs(prompt, stderr);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
+		return problem(
+		    STATUS_IO, "the terminal cannot be told not to echo: %s", strerror(errno));
+	int status = read_line(line);
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* nothing better can be done */
+	return status;
+}
+
+/* Byte by byte: nothing behind the line is taken from whoever reads on. */
+static int read_line(struct str *line)
+{
+	for (;;) {
+		char c;
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+		if (n < 0)
+			return problem(
+			    STATUS_IO, "standard input cannot be read: %s", strerror(errno));
+		if (n == 0 || c == '\n')
+			break;
+		str_append_char(line, c);
+	}
+	if (line->n > 0 && line->data[line->n - 1] == '\r')
+		str_truncate(line, line->n - 1);
+	if (line->failed)
+		return problem(STATUS_PROBLEM, "the password is too long");
+	return STATUS_OK;
+}
