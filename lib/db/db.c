@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include <tdb.h>
 
@@ -23,7 +24,6 @@ enum { CHAINS_MIN = 131, CHAINS_MAX = 131071, RECORDS_PER_CHAIN = 4 };
 struct db {
 	struct tdb_context *tdb;
 	enum db_kind kind;
-	int dirfd; /* libtdb touches the file's time by its path after each commit */
 	unsigned readers;
 };
 
@@ -51,6 +51,19 @@ static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, cons
 	(void)tdb;
 	(void)level;
 	(void)format;
+}
+
+/*
+ * libtdb ends each commit with utime() on the path that it was opened by, for backup programs that
+ * look at times. Here the path is one in /proc that means something else by then, and a session's
+ * cage forbids the call. This definition takes the place of glibc's for the whole program (the
+ * linker exports it, because libtdb asks for it); nobody else in it sets a file's times.
+ */
+int utime(const char *path, const struct utimbuf *times)
+{
+	(void)path;
+	(void)times;
+	return 0;
 }
 
 int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
@@ -114,11 +127,8 @@ static int open_existing(
 	int error = look_before_opening(dirfd, name);
 	if (error < 0)
 		return error;
-	int own_dirfd cleanup(close_fd) = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
-	if (own_dirfd < 0)
-		return -errno;
 	struct str path cleanup(str_clear) = STR_INIT(512);
-	str_format(&path, "/proc/self/fd/%d/%s", own_dirfd, name);
+	str_format(&path, "/proc/self/fd/%d/%s", dirfd, name);
 	if (path.failed)
 		return -ENAMETOOLONG;
 	struct tdb_logging_context log = {ignore_log, NULL};
@@ -129,8 +139,7 @@ static int open_existing(
 	if (!tdb) /* libtdb says EIO and EINVAL for what it cannot make sense of */
 		return errno == EIO || errno == EINVAL || errno == 0 ? -EUCLEAN : -errno;
 	struct db *db = xcalloc(1, sizeof(*db));
-	*db = (struct db){.tdb = tdb, .kind = kind, .dirfd = own_dirfd};
-	own_dirfd = -1;
+	*db = (struct db){.tdb = tdb, .kind = kind};
 	*ret = db;
 	return 0;
 }
@@ -163,7 +172,6 @@ void db_close(struct db *db)
 		return;
 	db_cancel(db);
 	(void)tdb_close(db->tdb); /* nothing is pending: every commit was synced */
-	close_fd(&db->dirfd);
 	free(db);
 }
 

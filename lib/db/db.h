@@ -26,7 +26,7 @@ enum { DB_LOCK_MS = 10000, DB_FILE_MAX_BYTES = 0x70000000, DB_VALUE_MAX_BYTES = 
 /*
  * Opens `name` in the folder. expected_records sizes the hash of a new file. -ENOENT, -EBUSY,
  * -EUCLEAN when it is no such database (a DB_CACHE with DB_CREATE is then removed and made anew).
- * The folder fd is not kept (a duplicate of it is).
+ * The folder fd is not kept.
  */
 must_use int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
     uint32_t expected_records, struct db **ret);

@@ -20,7 +20,7 @@
  * them.
  */
 
-enum { FOLDER_FRESH_S = 60, SERIAL_TRIES_MAX = 1000000 };
+enum { SERIAL_TRIES_MAX = 1000000 };
 
 struct draft {
 	struct store *store;
@@ -33,8 +33,7 @@ struct draft {
 	uint64_t id; /* 0: has no name yet */
 };
 
-static int open_folder(struct store *s, struct draft *d);
-static bool folder_is_fresh(int dirfd);
+static int open_folder(struct store *s, struct draft *d, uint64_t next_serial);
 static int link_all(struct store *s, const struct append_item *items, size_t count);
 static int link_one(struct draft *d, uint64_t *serial);
 static void unlink_all(const struct append_item *items, size_t count);
@@ -53,7 +52,7 @@ int draft_new(struct store *s, struct draft **ret)
 	/* 256 serials in a row share a folder, and so its fsync */
 	*d = (struct draft){
 	    .store = s, .fd = -1, .dirfd = -1, .folder = (uint8_t)(global.next_serial >> 8)};
-	error = open_folder(s, d);
+	error = open_folder(s, d, global.next_serial);
 	if (error == 0)
 		error = file_draft(d->dirfd, 0600, &d->fd);
 	if (error < 0) {
@@ -65,7 +64,7 @@ int draft_new(struct store *s, struct draft **ret)
 	return 0;
 }
 
-static int open_folder(struct store *s, struct draft *d)
+static int open_folder(struct store *s, struct draft *d, uint64_t next_serial)
 {
 	char name[FOLDER_NAME_CHARS];
 	message_folder_name(d->folder, name);
@@ -73,18 +72,13 @@ static int open_folder(struct store *s, struct draft *d)
 	if (error == -ENOENT) {
 		error = folder_make(s->message_dirfd, name, 0700, &d->dirfd);
 	} else if (error == 0) {
-		/* Another process may have made it a moment ago and not synced msg/ yet. */
-		d->folder_fresh = folder_is_fresh(d->dirfd);
+		/*
+		 * Another process may have made it a moment ago and not synced msg/ yet. Where a
+		 * message has been committed, somebody has.
+		 */
+		d->folder_fresh = !references_know_folder(s, next_serial, d->folder);
 	}
 	return error;
-}
-
-static bool folder_is_fresh(int dirfd)
-{
-	struct statx st;
-	if (statx(dirfd, "", AT_EMPTY_PATH, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
-		return true;
-	return st.stx_btime.tv_sec + FOLDER_FRESH_S > wall_ms() / 1000;
 }
 
 int draft_write(struct draft *d, struct span bytes)

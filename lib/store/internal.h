@@ -202,6 +202,8 @@ void id_list_clear(struct id_list *list);
 must_use int references_change(
     struct store *s, struct reference_change *changes, size_t count, struct id_list *freed);
 must_use int reference_load(struct store *s, uint64_t id, struct reference *ret); /* -ENOENT */
+/* Is there a message of the serials around this one in that folder? */
+bool references_know_folder(struct store *s, uint64_t serial, uint8_t folder);
 /* After the commit: removes files and cache entries. A crash here leaves unreferenced files. */
 void messages_remove(struct store *s, const struct id_list *freed);
 enum { MESSAGE_FOLDERS = 256, MESSAGE_NAME_CHARS = 17, FOLDER_NAME_CHARS = 3 };

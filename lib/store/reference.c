@@ -177,6 +177,24 @@ int reference_load(struct store *s, uint64_t id, struct reference *ret)
 	return db_parse(s->index, key_span(&key), find_reference, &call);
 }
 
+static int find_folder(struct span value, void *context)
+{
+	const uint8_t *folder = context;
+	struct reference reference;
+	for (size_t at = 0; at + sizeof(reference) <= value.n; at += sizeof(reference)) {
+		memcpy(&reference, value.p + at, sizeof(reference));
+		if ((reference.id & 0xff) == *folder)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+bool references_know_folder(struct store *s, uint64_t serial, uint8_t folder)
+{
+	struct key key = key_of_u64('R', serial / REFERENCES_PER_PAGE);
+	return db_parse(s->index, key_span(&key), find_folder, &folder) == 0;
+}
+
 void message_file_name(uint64_t id, char name[MESSAGE_NAME_CHARS])
 {
 	(void)snprintf(name, MESSAGE_NAME_CHARS, "%" PRIx64, id_serial(id)); /* at most 14 digits */
