@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "io/file.h"
+#include "mime/message.h"
 
 /*
  * A message comes in. The order, and what a crash leaves after each step:
@@ -30,7 +31,8 @@ struct draft {
 	uint64_t bytes;
 	struct hasher *hasher; /* NULL once ended */
 	uint8_t digest[HASH_MAX_BYTES];
-	uint64_t id; /* 0: has no name yet */
+	struct mime_parser *parser; /* sees the message pass by */
+	uint64_t id;		    /* 0: has no name yet */
 };
 
 static int open_folder(struct store *s, struct draft *d, uint64_t next_serial);
@@ -60,6 +62,7 @@ int draft_new(struct store *s, struct draft **ret)
 		return error;
 	}
 	d->hasher = hasher_new(HASH_SHA256);
+	d->parser = mime_parser_new();
 	*ret = d;
 	return 0;
 }
@@ -90,6 +93,7 @@ int draft_write(struct draft *d, struct span bytes)
 	if (error < 0)
 		return error;
 	hasher_add(d->hasher, bytes);
+	mime_parser_feed(d->parser, bytes);
 	d->bytes += bytes.n;
 	return 0;
 }
@@ -111,6 +115,7 @@ void draft_free(struct draft *d)
 	uint8_t ignored[HASH_MAX_BYTES];
 	if (d->hasher)
 		hasher_end(d->hasher, ignored); /* frees */
+	mime_parser_free(d->parser);
 	close_fd(&d->fd);
 	close_fd(&d->dirfd);
 	free(d);
@@ -130,6 +135,8 @@ int store_append(struct store *s, struct span mailbox, const struct append_item 
 			unlink_all(items, count);
 		return error;
 	}
+	for (size_t i = 0; i < count; i++)
+		cache_fill(s, items[i].draft->id, items[i].draft->parser);
 	return 0;
 }
 

@@ -223,6 +223,10 @@ must_use int cache_get(
     struct store *s, uint64_t id, struct arena *a, struct span *ret); /* -ENOENT */
 void cache_forget(struct store *s, uint64_t id);
 
+/* summary.c: of a message that has just come in, from the parser that saw it pass by; ends it. */
+struct mime_parser;
+void cache_fill(struct store *s, uint64_t id, struct mime_parser *parser);
+
 /* view.c */
 struct run {
 	uint32_t uid, sequence, count; /* sequence numbers from 1 */

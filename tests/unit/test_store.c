@@ -1,5 +1,7 @@
 #include "store_common.h"
 
+#include "mime/summary.h"
+
 static void test_new_store(void)
 {
 	static const struct {
@@ -378,6 +380,44 @@ static void test_copy_move(void)
 	store_close(s);
 }
 
+static void check_summary(struct store *s, uint64_t id)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct span record = SPAN_NONE;
+	const struct mime_message *m = NULL;
+	check_int(store_summary(s, id, &a, &record), 0);
+	if (check_int(mime_summary_decode(record, &a, &m), 0)) {
+		check_span(m->parts[0].envelope->subject, SPAN("hello"));
+		check_int(m->bytes, sizeof(TEXT) - 1);
+	}
+}
+
+/* Computed at the append, again when the cache is lost, and gone with the message. */
+static void test_summary(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct store *s = store_opened();
+	struct view *v = NULL;
+	struct message_info m = {0};
+	struct span record;
+	uint32_t uid;
+	check_int(append_text(s, "Drafts", FLAG_DELETED, TEXT, &uid), 0);
+	check_int(view_open(s, SPAN("Drafts"), false, &v), 0);
+	check_int(view_message(v, uid, &m), 0);
+	check_summary(s, m.id);
+	view_close(v);
+	store_close(s);
+	check_int(unlinkat(store_dirfd, "cache.tdb", 0), 0);
+	s = store_opened();
+	check_summary(s, m.id);
+	check_summary(s, m.id);
+	check_int(view_open(s, SPAN("Drafts"), false, &v), 0);
+	check_int(view_expunge(v, NULL), 0);
+	check_int(store_summary(s, m.id, &a, &record), -ENOENT);
+	view_close(v);
+	store_close(s);
+}
+
 static void write_garbage(const char *name)
 {
 	int fd = openat(store_dirfd, name, O_WRONLY | O_TRUNC | O_CREAT, 0600);
@@ -409,6 +449,7 @@ int main(void)
 	test_append();
 	test_two_views();
 	test_copy_move();
+	test_summary();
 	test_damage();
 	store_folder_remove();
 	return tap_end();
