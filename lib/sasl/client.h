@@ -1,7 +1,15 @@
 #ifndef POSTERN_SASL_CLIENT_H
 #define POSTERN_SASL_CLIENT_H
-/* SASL, client side, and the chooser (spec 3 §3.4). */
+/* SASL, client side (RFC 4422), and the chooser (spec 3 §3.4). */
 #include "sasl/server.h"
+
+/* RFC 7677 §4 asks for at least so many; more would let a server keep us busy for minutes. */
+enum { SASL_CLIENT_ITERATIONS_MIN = 4096, SASL_CLIENT_ITERATIONS_MAX = 10000000 };
+/* What a client sends is never longer: the maximum for the caller's response. */
+enum { SASL_RESPONSE_MAX_BYTES = 3 * SASL_MESSAGE_MAX_BYTES };
+/* All but those that show the server the password: what queue-runner allows when told nothing. */
+#define SASL_WITHOUT_CLEAR_PASSWORD                                                                \
+	(((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_PLAIN | 1u << SASL_LOGIN))
 
 struct sasl_client_options {
 	struct span username, password; /* password unset: none */
@@ -9,20 +17,33 @@ struct sasl_client_options {
 	bool tls, tls_verified;
 	struct sasl_binding binding;
 	unsigned offered; /* what the server announced */
-	unsigned allowed; /* what the configuration allows; 0: the default list */
+	/*
+	 * What the configuration allows, then taken at its word: PLAIN and LOGIN on any connection. 0:
+	 * all, but PLAIN and LOGIN under verified TLS only.
+	 */
+	unsigned allowed;
 	struct span nonce_for_tests;
 };
-/* -ENOENT: nothing in common (the caller says what was offered). */
+/*
+ * The strongest that is offered, allowed and possible here: EXTERNAL needs a client key, the others
+ * a password, -PLUS needs TLS and something to bind to. -ENOENT: none (the caller says what was
+ * offered); there is no falling back to something that was not allowed.
+ */
 must_use int sasl_choose(const struct sasl_client_options *o, enum sasl_mechanism *ret);
 
 struct sasl_client;
+/* Copies the options. */
 struct sasl_client *sasl_client_new(enum sasl_mechanism m, const struct sasl_client_options *o);
-void sasl_client_free(struct sasl_client *c);
-/* True when the first message can go with the command; it is then what the first step yields. */
+void sasl_client_free(struct sasl_client *c); /* NULL is fine; wipes secrets */
+/*
+ * True when the first message can go with the command; it is then what the first step yields. When
+ * it does not go with the command, the first step answers the server's empty challenge.
+ */
 bool sasl_client_has_initial(const struct sasl_client *c);
 /*
- * 0 with *response to send (may be empty); -EPROTO: the server misbehaves (malformed, too few or too
- * many iterations, wrong server signature): *ret_error says how, and the caller sends "*".
+ * 0 with *response (reset first) to send, which may be empty; -EPROTO: the server misbehaves
+ * (malformed, too few or too many iterations, wrong server signature, "e=…"): *ret_error (reset
+ * first) says how, and the caller sends "*".
  */
 must_use int sasl_client_step(
     struct sasl_client *c, struct span challenge, struct str *response, struct str *ret_error);
