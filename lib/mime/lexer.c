@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 
 static size_t comment_bytes(struct lexer *l);
+static size_t quoted_bytes(struct lexer *l);
 static struct span run(struct lexer *l, const char *specials);
 
 bool lexer_skip(struct lexer *l, struct span *comment)
@@ -55,14 +56,22 @@ bool lexer_char(struct lexer *l, char c)
 
 void lexer_quoted(struct lexer *l, struct str *out)
 {
+	size_t n = quoted_bytes(l);
+	bool ends = !l->broken; /* what breaks a lexer takes all, so this is about this string */
+	lexer_unescape(span_sub(l->rest, 1, n - 1 - ends), out);
+	l->rest = span_from(l->rest, n);
+}
+
+/* Both quotes included; all there is, and broken, when the second is missing. */
+static size_t quoted_bytes(struct lexer *l)
+{
 	size_t i = 1;
 	while (i < l->rest.n && l->rest.p[i] != '"')
 		i += l->rest.p[i] == '\\' ? 2 : 1;
-	if (i >= l->rest.n)
-		l->broken = true;
-	i = MIN(i, l->rest.n);
-	lexer_unescape(span_sub(l->rest, 1, i - 1), out);
-	l->rest = span_from(l->rest, i + 1);
+	if (i < l->rest.n)
+		return i + 1;
+	l->broken = true;
+	return l->rest.n;
 }
 
 void lexer_unescape(struct span text, struct str *out)
@@ -102,16 +111,14 @@ struct span lexer_token(struct lexer *l)
 
 void lexer_to_semicolon(struct lexer *l)
 {
-	size_t i = 0;
-	bool quoted = false;
-	for (; i < l->rest.n; i++) {
-		char c = l->rest.p[i];
-		if (c == '\\')
-			i++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (c == ';' && !quoted)
-			break;
+	while (l->rest.n && l->rest.p[0] != ';') {
+		size_t n = 1;
+		if (l->rest.p[0] == '(')
+			n = comment_bytes(l);
+		else if (l->rest.p[0] == '"')
+			n = quoted_bytes(l);
+		else if (l->rest.p[0] == '\\')
+			n = 2;
+		l->rest = span_from(l->rest, n);
 	}
-	l->rest = span_from(l->rest, i);
 }

@@ -95,6 +95,7 @@ static void test_parameters(void)
 	    {"a/b; x=\"q \\\" ; \\\\\"; y=z;", "a/b x=q \" ; \\ y=z"},
 	    {"a/b; boundary=----=_Part_1; name=my file.pdf ; z=1",
 		"a/b boundary=----=_Part_1 name=my file.pdf z=1"},
+	    {"a/b (x; c=no) ; junk (d=no; e=no) ; f=\"(\" (;) ; g=1", "a/b f=( g=1"},
 	    {"a/b; junk; =x; c=\"unterminated", "a/b c=unterminated"},
 	    {"message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n "
 	     "URL*1=\"cs.utk.edu\"",
