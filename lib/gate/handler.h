@@ -12,6 +12,7 @@
 #include "conf/paths.h"
 #include "io/stream.h"
 #include "sys/activation.h"
+#include "sys/log.h"
 
 enum protocol { PROTOCOL_IMAP, PROTOCOL_SUBMISSION };
 
@@ -25,8 +26,8 @@ enum session_start {
 /* Who is logged in and how. */
 struct session_login {
 	struct span account, address; /* address: to act as */
-	struct span mechanism;	      /* "EXTERNAL", "TLS-KEY" (no SASL yet), "SCRAM-SHA-256", "LOCAL" … */
-	struct span fingerprint;      /* of the proven known key; unset: none */
+	struct span mechanism; /* "EXTERNAL", "TLS-KEY" (no SASL yet), "SCRAM-SHA-256", "LOCAL" … */
+	struct span fingerprint; /* of the proven known key; unset: none */
 	struct span password_name;
 	enum preauth preauth;
 	int64_t expires_s; /* of the credential; 0: never */
@@ -40,8 +41,9 @@ struct session_facts {
 	struct span cipher;
 	struct sasl_binding binding;
 	bool client_certificate;
-	struct span client_id; /* IMAP ID arguments, or SMTP's EHLO name, as far as the gate saw them */
-	struct span helo;      /* SMTP: EHLO/HELO argument so far */
+	struct span
+	    client_id;	  /* IMAP ID arguments, or SMTP's EHLO name, as far as the gate saw them */
+	struct span helo; /* SMTP: EHLO/HELO argument so far */
 	bool esmtp;
 };
 
@@ -62,6 +64,7 @@ struct session {
 	int incoming_fd;     /* queue/incoming/NAME/ (submission), else -1 */
 	int wake_fd;	     /* queue/wake/ (submission), else -1 */
 	int changes_fd;	     /* inotify instance, watching account and mail `changes`; -1: none */
+	struct session_guard *guard; /* gate/session.h: for the functions below */
 };
 
 struct handler {
@@ -69,12 +72,18 @@ struct handler {
 	enum protocol protocol;
 	/* Runs the protocol until its end; returns the exit status. */
 	int (*serve)(struct session *s);
+	void (*log)(enum log_level level, const char *format, ...) printf_like(2, 3); /* log_line */
 };
+/*
+ * Options: see handler_usage in handler.c and the man pages. Exit status: 0; 64 bad options; 69 no
+ * connection; 75 a folder, the configuration or a certificate is not to be had, said in the log.
+ */
 int handler_main(int argc, char **argv, const struct handler *h);
 
 /*
  * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or why
- * not (disabled, removed, expired): the caller says BYE / 421.
+ * not (disabled, removed, expired): the caller says BYE / 421. s->config is then the configuration
+ * as it is now.
  */
 enum login_result session_still_valid(struct session *s);
 /*
@@ -84,5 +93,6 @@ enum login_result session_still_valid(struct session *s);
  */
 struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m);
 /* Maps and records its end: sets s->login on success. */
-enum login_result session_sasl_end(struct session *s, const struct sasl_server *sasl, enum sasl_outcome o);
+enum login_result session_sasl_end(
+    struct session *s, const struct sasl_server *sasl, enum sasl_outcome o);
 #endif

@@ -95,9 +95,12 @@ static bool go_on(struct imapd *c)
 /* After a change of the account: looks the session's credential up again (spec "revocation"). */
 static bool account_is_good(struct imapd *c)
 {
-	struct stat st;
-	if (fstatat(c->session->account_fd, "changes", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		st.st_mtim = (struct timespec){0}; /* never touched */
+	struct stat st = {0}; /* never touched */
+	/* not by path: the cage refuses stat, which would show other accounts' files too */
+	int fd = openat(c->session->account_fd, "changes", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		st.st_mtim = (struct timespec){0};
+	close_fd(&fd);
 	if (st.st_mtim.tv_sec == c->account_changed.tv_sec &&
 	    st.st_mtim.tv_nsec == c->account_changed.tv_nsec)
 		return true;

@@ -231,6 +231,10 @@ static const struct call file_calls[] = {
 static const struct call session_calls[] = {
     {SYS_sendto, ALLOW_NO_ADDRESS},
     {SYS_newfstatat, EMULATE_FSTAT},
+    {SYS_setitimer, ALLOW}, /* imapd/wait.c: alarm() */
+#ifdef SYS_alarm
+    {SYS_alarm, ALLOW},
+#endif
     /* gate/session.c: watches, and the second cage; taken away by it */
     {SYS_inotify_init1, ALLOW},
     {SYS_inotify_add_watch, ALLOW},

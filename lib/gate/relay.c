@@ -1,0 +1,224 @@
+#include "gate/relay.h"
+
+#include <assert.h>
+#include <signal.h>
+
+enum flow_state {
+	FLOW_OPEN,
+	FLOW_ENDING, /* the input ended: give what is left, then tell */
+	FLOW_DONE
+};
+struct flow {
+	struct channel *from, *to;
+	char *buffer; /* RELAY_BUFFER_BYTES, or NULL while empty */
+	size_t start, end;
+	enum flow_state state;
+	short read_wait, write_wait; /* what the last attempt waits for; 0: nothing */
+	bool broken;		     /* the target is gone: what comes is thrown away */
+};
+
+static volatile sig_atomic_t must_stop; /* a signal handler has nowhere else to say it */
+
+static void on_sigterm(int number);
+static void catch_sigterm(void);
+static void flow_init(struct flow *f, struct channel *from, struct channel *to, struct span first);
+static bool flow_step(struct flow *f);
+static bool flow_fill(struct flow *f);
+static bool flow_drain(struct flow *f);
+static void flow_end(struct flow *f);
+static int wait_for_events(const struct flow *up, const struct flow *down, int timeout_ms);
+
+void relay_run(struct channel client, struct span from_client, struct channel session,
+    struct span from_session)
+{
+	struct flow up, down;
+	int64_t last_progress_ms = monotonic_ms();
+
+	catch_sigterm();
+	flow_init(&up, &client, &session, from_client);
+	flow_init(&down, &session, &client, from_session);
+	for (;;) {
+		if (must_stop && up.state == FLOW_OPEN)
+			up.state = FLOW_ENDING; /* to the session as if the client had ended */
+		bool moved_up = flow_step(&up), moved_down = flow_step(&down);
+		if (moved_down)
+			last_progress_ms = monotonic_ms();
+		if (down.state == FLOW_DONE || down.broken)
+			break; /* the session is over, or nobody is there to hear it */
+		if (moved_up || moved_down)
+			continue;
+		/* Idle, there is no time limit here: the session has its own. */
+		int64_t timeout_ms = -1;
+		if (down.end > down.start || down.state == FLOW_ENDING) {
+			timeout_ms = last_progress_ms + RELAY_STALL_MS - monotonic_ms();
+			if (timeout_ms <= 0)
+				break;
+		} else {
+			last_progress_ms = monotonic_ms();
+		}
+		if (wait_for_events(&up, &down, (int)timeout_ms) < 0)
+			break;
+	}
+	free(up.buffer);
+	free(down.buffer);
+	channel_close(&session);
+	if (down.state == FLOW_DONE && !down.broken)
+		relay_linger(&client);
+	channel_close(&client);
+}
+
+static void on_sigterm(int number)
+{
+	(void)number;
+	must_stop = 1;
+}
+
+/*
+ * SIGTERM ends the relay like the end of the client's input, so that the session has its last word.
+ * It is blocked but for the wait, so that none is missed between the look and the wait.
+ */
+static void catch_sigterm(void)
+{
+	struct sigaction action = {.sa_handler = on_sigterm};
+	sigset_t blocked;
+
+	(void)sigemptyset(&blocked); /* none of these can fail for a valid signal */
+	(void)sigaddset(&blocked, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &blocked, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+}
+
+static void flow_init(struct flow *f, struct channel *from, struct channel *to, struct span first)
+{
+	*f = (struct flow){.from = from, .to = to};
+	if (first.n == 0)
+		return;
+	assert(first.n <= RELAY_BUFFER_BYTES);
+	f->buffer = xmalloc(RELAY_BUFFER_BYTES);
+	memcpy(f->buffer, first.p, first.n);
+	f->end = first.n;
+}
+
+/* Moves what can be moved without waiting. True when anything changed. */
+static bool flow_step(struct flow *f)
+{
+	bool moved = false;
+
+	f->read_wait = f->write_wait = 0;
+	if (f->state == FLOW_DONE)
+		return false;
+	if (f->start == f->end && f->state == FLOW_OPEN)
+		moved = flow_fill(f);
+	if (f->start < f->end)
+		moved = flow_drain(f) || moved;
+	if (f->start == f->end && f->state == FLOW_ENDING) {
+		flow_end(f);
+		moved = moved || f->state == FLOW_DONE;
+	}
+	return moved;
+}
+
+static bool flow_fill(struct flow *f)
+{
+	if (!f->buffer)
+		f->buffer = xmalloc(RELAY_BUFFER_BYTES);
+	short wait = POLLIN;
+	ssize_t n = f->from->ops->read(f->from->context, f->buffer, RELAY_BUFFER_BYTES, &wait);
+	f->start = 0;
+	f->end = n > 0 ? (size_t)n : 0;
+	if (n > 0 && f->broken)
+		f->end = 0;
+	if (f->end == 0) {
+		free(f->buffer); /* an idle connection holds no buffer */
+		f->buffer = NULL;
+	}
+	if (n == -EAGAIN)
+		f->read_wait = wait;
+	else if (n <= 0)
+		f->state = FLOW_ENDING; /* a reset is the end, too */
+	return n != -EAGAIN;
+}
+
+static bool flow_drain(struct flow *f)
+{
+	short wait = POLLOUT;
+	ssize_t n =
+	    f->to->ops->write(f->to->context, f->buffer + f->start, f->end - f->start, &wait);
+	if (n == -EAGAIN) {
+		f->write_wait = wait;
+		return false;
+	}
+	if (n <= 0) {
+		f->broken = true;
+		f->start = f->end;
+	} else {
+		f->start += (size_t)n;
+	}
+	if (f->start == f->end) {
+		free(f->buffer);
+		f->buffer = NULL;
+	}
+	return true;
+}
+
+static void flow_end(struct flow *f)
+{
+	short wait = POLLOUT;
+	int rc = f->broken ? 0 : f->to->ops->shutdown(f->to->context, &wait);
+
+	if (rc == -EAGAIN)
+		f->write_wait = wait;
+	else
+		f->state = FLOW_DONE;
+}
+
+/* 0, or negative errno. */
+static int wait_for_events(const struct flow *up, const struct flow *down, int timeout_ms)
+{
+	/* "up" reads from the client and "down" writes to it; the session the other way round. A
+	 * TLS channel may wait for either direction of its fd in both. */
+	const struct {
+		const struct channel *channel;
+		short wait;
+	} parties[] = {
+	    {up->from, (short)(up->read_wait | down->write_wait)},
+	    {up->to, (short)(up->write_wait | down->read_wait)},
+	};
+	struct pollfd p[4];
+	nfds_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(parties); i++) {
+		if (parties[i].wait & POLLIN)
+			p[n++] = (struct pollfd){.fd = parties[i].channel->fd_in, .events = POLLIN};
+		if (parties[i].wait & POLLOUT)
+			p[n++] =
+			    (struct pollfd){.fd = parties[i].channel->fd_out, .events = POLLOUT};
+	}
+	/*
+	 * An end that is polled for nothing reports its hangup all the same where it is polled at
+	 * all; where it is not, the other direction's next write finds out.
+	 */
+	struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
+	sigset_t none;
+	(void)sigemptyset(&none);
+	if (ppoll(p, n, timeout_ms < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+void relay_linger(struct channel *client)
+{
+	int64_t deadline_ms = monotonic_ms() + RELAY_LINGER_MS;
+	char dropped[1024];
+
+	for (;;) {
+		short wait = POLLIN;
+		ssize_t n = client->ops->read(client->context, dropped, sizeof(dropped), &wait);
+		int64_t left_ms = deadline_ms - monotonic_ms();
+		if ((n <= 0 && n != -EAGAIN) || left_ms <= 0)
+			return;
+		struct pollfd p = {.fd = client->fd_in, .events = wait};
+		if (n == -EAGAIN && poll(&p, 1, (int)left_ms) <= 0)
+			return;
+	}
+}

@@ -1,0 +1,107 @@
+#ifndef POSTERN_GATE_SESSION_H
+#define POSTERN_GATE_SESSION_H
+/*
+ * The session process until it serves: the decision who this is, from the gate's facts and a SASL
+ * conversation carried by the gate, with limits, delays, history and the log; then the second cage.
+ */
+#include "account/login.h"
+#include "gate/message.h"
+#include "sys/sandbox.h"
+
+enum {
+	SESSION_FAILURES_FREE =
+	    3, /* on one connection; after these each answer takes a second more */
+	SESSION_FAILURES_MAX = 10, /* the last one closes */
+	SESSION_DELAY_MAX_MS = 8000,
+	SESSION_READ_MS = 30 * 60 * 1000, /* of the peer, unless serve() says otherwise */
+	SESSION_WRITE_MS = 5 * 60 * 1000,
+};
+
+/* What handler.c hands to the session process. Folders that are not there are -1. */
+struct session_setup {
+	const struct handler *handler;
+	struct config *config;
+	struct config_global global;
+	struct span peer_address, local_address;
+	uint8_t nonce[TLS_NONCE_BYTES];
+	unsigned mechanisms; /* set: what this invocation allows */
+	int config_fd, keys_fd;
+	int accounts_fd; /* O_PATH: nobody lists the accounts with it */
+	int history_fd, limits_fd;
+	int mail_fd;		  /* IMAP */
+	int incoming_fd, wake_fd; /* submission */
+	int gconv_fd;		  /* glibc's charsets */
+	struct arena *arena;	  /* the connection's */
+};
+/* How a login of this process is checked again later. */
+struct session_guard {
+	const struct handler *handler;
+	int config_fd;
+	struct login_lookup lookup; /* config is the session's */
+	struct sasl_lookup inner;   /* over `lookup` */
+	uint64_t password_version;
+};
+
+/* The decision in the making, and after the yes what it was made of. */
+struct decision {
+	const struct session_setup *setup;
+	const struct handler *handler;
+	struct session session;
+	struct session_guard guard;
+	struct stream *gate;
+	struct str body;       /* of the message in hand */
+	struct limits *limits; /* NULL: not to be had; logins go on without */
+	int facts_count, failures;
+	struct span fingerprint; /* of the client's proven key, known or not; unset: none */
+	struct login_key key;	 /* of that key */
+	bool key_is_known;	 /* LOGIN_OK */
+	bool unknown_key_tried;	 /* EXTERNAL with an unknown key is free once */
+	bool limited;		 /* the account's bucket, seen in the middle of a login */
+	struct span client_id;	 /* of the attempt in hand */
+};
+/* What a step comes to. */
+enum step {
+	STEP_GO_ON,
+	STEP_YES,      /* everything is decided, the second cage is closed: serve */
+	STEP_END,      /* the client is gone, or was refused for good */
+	STEP_NONSENSE, /* the gate says what it may not, or nothing any more */
+};
+
+/*
+ * Runs from the first cage to the end of serve(); answers the exit status. `gate` is the session's
+ * end of the socketpair, owned from here on.
+ */
+int session_run(const struct session_setup *setup, struct stream *gate);
+/* The same without a gate: a tunnel on a pipe, already authenticated by who started it. */
+int session_run_tunnel(const struct session_setup *setup, struct span account, struct stream *peer);
+
+/* session.c: messages to the gate. Refusing with `close` ends. */
+enum step session_refuse(struct decision *d, enum refusal refusal, bool close, struct span text);
+enum step session_send_body(struct decision *d, enum message_type type);
+void session_report_missing(const struct decision *d, const struct str *missing);
+
+/* session_auth.c: one AUTH message and the conversation behind it. */
+enum step session_handle_auth(struct decision *d);
+/* False: refused. Waits where the limits want that. */
+bool session_within_limits(struct decision *d);
+
+/*
+ * session_serve.c. s->login is filled in: opens the account, records, closes the second cage, tells
+ * the gate. STEP_YES; or refuses (our own failure) and goes on.
+ */
+enum step session_say_yes(struct decision *d, struct span user);
+must_use int session_open_account(struct decision *d, struct span account); /* -ENOENT */
+must_use int session_enter_account_cage(struct decision *d);
+int session_serve(struct decision *d);
+
+/* One attempt: a stable line in the log, and a row in the account's history. */
+struct session_attempt {
+	enum login_result result;
+	struct span account; /* unset: nobody's, and no history */
+	struct span user;    /* as the client named it */
+	struct span mechanism, fingerprint, password_name;
+};
+void session_log_attempt(const struct session *s, const struct session_attempt *a);
+void session_record(const struct decision *d, const struct session_attempt *a);
+enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r);
+#endif

@@ -1,0 +1,249 @@
+#include "gate/session.h"
+
+/* The SASL conversation before the yes, as the gate carries it. */
+
+static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m);
+static int limited_credentials(void *context, struct span user, enum hash h, struct arena *arena,
+    struct sasl_credentials *ret);
+static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
+    struct span *ret_address);
+static enum step converse(struct decision *d, struct sasl_server *sasl, struct span initial,
+    enum sasl_outcome *ret_outcome, enum refusal *ret_refusal);
+static enum step judge(struct decision *d, const struct sasl_result *r, enum sasl_outcome outcome);
+static enum step accept_login(struct decision *d, const struct sasl_result *r);
+static enum step fail_login(struct decision *d, const struct sasl_result *r,
+    enum login_result result, enum refusal refusal, struct span text);
+
+static void sleep_ms(int64_t ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
+		;
+}
+
+bool session_within_limits(struct decision *d)
+{
+	int delay_ms = 0;
+	struct span address = d->key_is_known ? SPAN_NONE : d->session.facts.peer_address;
+
+	if (!d->limits)
+		return true;
+	int rc = limits_check(d->limits, address, SPAN(""), wall_ms() / 1000, &delay_ms);
+	if (rc < 0 && rc != -EACCES)
+		return true; /* a cache that fails locks nobody out */
+	sleep_ms(rc == 0 ? delay_ms : SESSION_DELAY_MAX_MS);
+	return rc == 0;
+}
+
+static bool is_refused_for(struct decision *d, struct span account)
+{
+	int delay_ms = 0;
+	struct span address = d->key_is_known ? SPAN_NONE : d->session.facts.peer_address;
+
+	if (!d->limits || !account.n)
+		return false;
+	int rc = limits_check(d->limits, address, account, wall_ms() / 1000, &delay_ms);
+	if (rc == 0)
+		sleep_ms(delay_ms);
+	return rc == -EACCES;
+}
+
+enum step session_handle_auth(struct decision *d)
+{
+	struct session *s = &d->session;
+	struct message_auth a;
+	enum sasl_outcome outcome = SASL_UNAVAILABLE;
+	enum refusal aborted = REFUSAL_COUNT;
+
+	if (message_get_auth(str_span(&d->body), &a) < 0 || d->facts_count == 0)
+		return STEP_NONSENSE;
+	if (!(s->mechanisms & 1U << a.mechanism))
+		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
+	s->start = SESSION_AFTER_SASL;
+	s->tag = arena_span(s->arena, a.tag);
+	s->facts.helo = arena_span(s->arena, a.helo);
+	s->facts.esmtp = a.esmtp;
+	s->facts.client_id = arena_span(s->arena, a.client_id.n ? a.client_id : a.helo);
+	if (!session_within_limits(d)) {
+		session_log_attempt(s, &(struct session_attempt){.result = LOGIN_LIMITED,
+					   .mechanism = sasl_name(a.mechanism)});
+		return session_refuse(d, REFUSAL_LIMITED, true, SPAN_NONE);
+	}
+	d->limited = false;
+	struct sasl_server *sasl = new_server(d, a.mechanism);
+	if (!sasl)
+		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
+	enum step step = converse(d, sasl, a.initial, &outcome, &aborted);
+	if (step == STEP_GO_ON && aborted != REFUSAL_COUNT)
+		step = fail_login(d, sasl_server_result(sasl), LOGIN_ABORTED, aborted, SPAN_NONE);
+	else if (step == STEP_GO_ON)
+		step = judge(d, sasl_server_result(sasl), outcome);
+	sasl_server_free(sasl);
+	return step;
+}
+
+static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
+{
+	d->guard.inner = login_sasl_lookup(&d->guard.lookup);
+	const struct sasl_server_options options = {
+	    .lookup = {limited_credentials, may_act_as, d},
+	    .binding = d->session.facts.binding,
+	    .key_account = d->key_is_known ? d->key.key.account : SPAN_NONE,
+	    .key_address = d->key_is_known ? d->key.key.address : SPAN_NONE,
+	    .enabled = d->session.global.sasl_mechanisms & d->setup->mechanisms,
+	};
+	return sasl_server_new(m, &options);
+}
+
+/* An account whose bucket is full is refused before its verifiers are used. */
+static int limited_credentials(
+    void *context, struct span user, enum hash h, struct arena *arena, struct sasl_credentials *ret)
+{
+	struct decision *d = context;
+	int rc = d->guard.inner.credentials(d->guard.inner.context, user, h, arena, ret);
+
+	if (rc == 0 && is_refused_for(d, ret->account)) {
+		d->limited = true;
+		return -EBUSY;
+	}
+	return rc;
+}
+
+static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
+    struct span *ret_address)
+{
+	struct decision *d = context;
+	return d->guard.inner.may_act_as(
+	    d->guard.inner.context, account, address, arena, ret_address);
+}
+
+/* Until the mechanism has an outcome, or *ret_refusal says how the client broke off. */
+static enum step converse(struct decision *d, struct sasl_server *sasl, struct span initial,
+    enum sasl_outcome *ret_outcome, enum refusal *ret_refusal)
+{
+	static const enum refusal refusals[] = {[ABORT_BY_CLIENT] = REFUSAL_ABORTED,
+	    [ABORT_MALFORMED] = REFUSAL_MALFORMED,
+	    [ABORT_TOO_LONG] = REFUSAL_TOO_LONG};
+	struct str challenge cleanup(str_clear_secret) = STR_INIT(MESSAGE_RESPONSE_MAX_BYTES);
+	struct span response = initial;
+
+	for (;;) {
+		enum message_type type;
+		enum sasl_outcome outcome = sasl_server_step(sasl, response, &challenge);
+		if (outcome != SASL_CONTINUE) {
+			*ret_outcome = outcome;
+			return STEP_GO_ON;
+		}
+		if (message_send(d->gate, MESSAGE_CHALLENGE, str_span(&challenge)) < 0 ||
+		    message_receive(d->gate, SENDER_GATE, &type, &d->body) < 0)
+			return STEP_NONSENSE;
+		struct span body = str_span(&d->body);
+		if (type == MESSAGE_GOODBYE)
+			return STEP_END;
+		if (type == MESSAGE_ABORT && body.n == 1 &&
+		    (unsigned char)body.p[0] < ARRAY_SIZE(refusals)) {
+			*ret_refusal = refusals[(unsigned char)body.p[0]];
+			return STEP_GO_ON;
+		}
+		if (type != MESSAGE_RESPONSE)
+			return STEP_NONSENSE;
+		response = body;
+	}
+}
+
+enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r)
+{
+	switch (o) {
+	case SASL_OK: return LOGIN_OK;
+	case SASL_BAD_CREDENTIALS:
+		return r->wrong_account ? LOGIN_WRONG_ACCOUNT : LOGIN_BAD_CREDENTIALS;
+	case SASL_BAD_BINDING: return LOGIN_BAD_BINDING;
+	case SASL_NO_KEY: return LOGIN_UNKNOWN_KEY;
+	case SASL_CONTINUE:
+	case SASL_MALFORMED: return LOGIN_ABORTED;
+	case SASL_UNAVAILABLE: return LOGIN_UNAVAILABLE;
+	}
+	return LOGIN_UNAVAILABLE;
+}
+
+static enum refusal refusal_of(enum login_result result)
+{
+	switch (result) {
+	case LOGIN_DISABLED: return REFUSAL_DISABLED;
+	case LOGIN_EXPIRED: return REFUSAL_EXPIRED;
+	case LOGIN_OUT_OF_SCOPE: return REFUSAL_SCOPE;
+	case LOGIN_UNKNOWN_KEY: return REFUSAL_KEY;
+	case LOGIN_LIMITED: return REFUSAL_LIMITED;
+	case LOGIN_ABORTED: return REFUSAL_MALFORMED;
+	case LOGIN_UNAVAILABLE: return REFUSAL_UNAVAILABLE;
+	default: return REFUSAL_CREDENTIALS;
+	}
+}
+
+static enum step judge(struct decision *d, const struct sasl_result *r, enum sasl_outcome outcome)
+{
+	enum login_result result = session_result_of(outcome, r);
+
+	if (result == LOGIN_OK)
+		return accept_login(d, r);
+	if (result == LOGIN_UNKNOWN_KEY) /* or a known one that may not log in: that says more */
+		result = d->key.result;
+	if (d->limited)
+		result = LOGIN_LIMITED;
+	struct span text = outcome == SASL_NO_KEY ? d->key.text : SPAN_NONE;
+	return fail_login(d, r, result, refusal_of(result), text);
+}
+
+static enum step accept_login(struct decision *d, const struct sasl_result *r)
+{
+	struct session *s = &d->session;
+	bool by_key = r->mechanism == SASL_EXTERNAL;
+
+	s->login = (struct session_login){
+	    .account = arena_span(s->arena, r->account),
+	    .address = arena_span(s->arena, r->address),
+	    .mechanism = sasl_name(r->mechanism),
+	    .fingerprint = by_key ? d->fingerprint : SPAN_NONE,
+	    .password_name = by_key ? SPAN_NONE : arena_span(s->arena, r->password_name),
+	    .preauth = PREAUTH_NO,
+	    .expires_s = by_key ? d->key.key.expires : 0,
+	};
+	if (!by_key) {
+		struct login_password password;
+		unsigned scope = s->protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
+		login_password(s->config, d->setup->accounts_fd, r, scope, wall_ms() / 1000,
+		    s->arena, &password);
+		if (password.result != LOGIN_OK)
+			return fail_login(
+			    d, r, password.result, refusal_of(password.result), password.text);
+	}
+	return session_say_yes(d, r->authcid);
+}
+
+static enum step fail_login(struct decision *d, const struct sasl_result *r,
+    enum login_result result, enum refusal refusal, struct span text)
+{
+	bool is_guess = result == LOGIN_BAD_CREDENTIALS || result == LOGIN_WRONG_ACCOUNT ||
+			result == LOGIN_BAD_BINDING;
+	bool is_free = result == LOGIN_UNKNOWN_KEY && !d->unknown_key_tried;
+	struct session_attempt attempt = {.result = result,
+	    .account = r->named_account,
+	    .user = r->authcid,
+	    .mechanism = sasl_name(r->mechanism),
+	    .fingerprint = d->fingerprint};
+
+	if (!span_is_set(attempt.account) && d->key_is_known)
+		attempt.account = d->key.key.account;
+	session_record(d, &attempt);
+	if (is_guess && d->limits)
+		limits_failed(
+		    d->limits, d->session.facts.peer_address, r->named_account, wall_ms() / 1000);
+	if (result == LOGIN_UNKNOWN_KEY)
+		d->unknown_key_tried = true;
+	if (!is_free)
+		d->failures++;
+	if (d->failures > SESSION_FAILURES_FREE)
+		sleep_ms(MIN((d->failures - SESSION_FAILURES_FREE) * 1000, SESSION_DELAY_MAX_MS));
+	return session_refuse(
+	    d, refusal, refusal == REFUSAL_LIMITED || d->failures >= SESSION_FAILURES_MAX, text);
+}
