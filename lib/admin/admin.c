@@ -45,6 +45,14 @@ static const struct verb verbs[] = {
 	"ever\n"
 	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
 	verb_key_gen, true},
+    {"localserve", NULL, "[--dir DIR] [--port-base N] [--demo]",
+	"a throwaway Postern on the loopback, to try it",
+	"Listens on ports N+143, N+993 (IMAP) and N+587, N+465 (submission) of 127.0.0.1 and ::1; "
+	"N is\n"
+	"1000 unless given. With --dir the instance is made in DIR, or found there, and kept. All "
+	"mail\n"
+	"stays local. --demo sends one message to itself, prints it, and ends.",
+	verb_localserve, true},
 };
 
 static const struct verb *find_verb(struct admin *admin);
