@@ -67,10 +67,17 @@ void intake_push(struct intake *i, struct span bytes)
 	write_bytes(i, bytes);
 }
 
+const struct smtp_status *intake_refusal(const struct intake *i)
+{
+	return i->refusal.code ? &i->refusal : NULL;
+}
+
 int intake_commit(struct intake *i, const char **ret_id, uint64_t *ret_bytes,
     struct smtp_status *ret_refusal, int *ret_error)
 {
 	const struct transaction *t = i->transaction;
+	if (i->text.line_bytes && !i->text.after_cr)
+		intake_push(i, SPAN("\r\n")); /* BDAT's last line may be unended, the queue's not */
 	smtp_text_end(&i->text);
 	judge_text(i);
 	if (i->in_header && !i->refusal.code) {

@@ -19,6 +19,8 @@ struct intake *intake_new(struct session *s, const struct transaction *t, bool e
 void intake_free(struct intake *i); /* NULL is fine; without a commit nothing stays */
 /* Unstuffed bytes of the message. */
 void intake_push(struct intake *i, struct span bytes);
+/* What the message is refused with as far as one can tell by now; NULL: nothing yet. */
+const struct smtp_status *intake_refusal(const struct intake *i);
 /*
  * After the last byte: commits to the queue. 0 with the queue id (lives as long as i), or -EINVAL
  * with the reply in *ret_refusal; *ret_error is then the reason if it is our own failure, else 0.

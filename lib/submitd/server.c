@@ -13,6 +13,7 @@ enum need {
 	NEED_SENDER = 4,	 /* MAIL was taken */
 	NEED_RECIPIENT = 8,	 /* and a RCPT */
 	NEED_EHLO = 16,		 /* the client speaks ESMTP */
+	NEED_NO_CHUNK = 32,	 /* BDAT has not begun */
 };
 
 static void begin(struct server *v);
@@ -35,7 +36,8 @@ static const struct {
 	void (*proceed)(struct server *v, const struct smtp_command *c, struct arena *scratch);
 } commands[SMTP_VERB_COUNT] = {
     [SMTP_VERB_AUTH] = {NEED_EHLO | NEED_NO_TRANSACTION, server_auth},
-    [SMTP_VERB_DATA] = {NEED_HELLO | NEED_SENDER | NEED_RECIPIENT, server_data},
+    [SMTP_VERB_BDAT] = {0, server_bdat}, /* its chunk must be read in any case */
+    [SMTP_VERB_DATA] = {NEED_HELLO | NEED_SENDER | NEED_RECIPIENT | NEED_NO_CHUNK, server_data},
     [SMTP_VERB_EHLO] = {0, hello},
     [SMTP_VERB_EXPN] = {0, expn},
     [SMTP_VERB_HELO] = {0, hello},
@@ -43,7 +45,7 @@ static const struct {
     [SMTP_VERB_MAIL] = {NEED_HELLO | NEED_NO_TRANSACTION, mail},
     [SMTP_VERB_NOOP] = {0, noop},
     [SMTP_VERB_QUIT] = {0, quit},
-    [SMTP_VERB_RCPT] = {NEED_HELLO | NEED_SENDER, rcpt},
+    [SMTP_VERB_RCPT] = {NEED_HELLO | NEED_SENDER | NEED_NO_CHUNK, rcpt},
     [SMTP_VERB_RSET] = {0, rset},
     [SMTP_VERB_STARTTLS] = {0, starttls},
     [SMTP_VERB_VRFY] = {0, vrfy},
@@ -85,7 +87,7 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 {
 	struct smtp_command c = {0};
 	struct smtp_status refusal;
-	unsigned extensions = SMTP_SERVER_EXTENSIONS | SMTP_AUTH;
+	unsigned extensions = SUBMITD_EXTENSIONS | SMTP_AUTH;
 	if (!server_wait(v, SUBMITD_COMMAND_TIMEOUT_MS))
 		return;
 	stream_set_deadline(v->peer, monotonic_ms() + SUBMITD_LINE_TIMEOUT_MS);
@@ -99,11 +101,15 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 	case LINE_PARTIAL:
 	case LINE_ERROR: v->over = true; return;
 	}
-	if (smtp_command_parse(str_span(line), extensions,
-		v->transaction && v->transaction->smtputf8, scratch, &c, &refusal) < 0)
+	bool utf8 = v->transaction && v->transaction->smtputf8;
+	if (smtp_command_parse(str_span(line), extensions, utf8, scratch, &c, &refusal) < 0) {
 		server_mistake(v, refusal.code, refusal.enhanced, refusal.text);
-	else if (may_come_now(v, commands[c.verb].needs))
+		/* How long its chunk is nobody knows; it must not be read as commands. */
+		if (span_starts_with_nocase(str_span(line), SPAN("BDAT")) && !v->over)
+			server_shut(v, "4.7.0", "BDAT without a size");
+	} else if (may_come_now(v, commands[c.verb].needs)) {
 		commands[c.verb].proceed(v, &c, scratch);
+	}
 }
 
 static bool may_come_now(struct server *v, unsigned needs)
@@ -117,6 +123,8 @@ static bool may_come_now(struct server *v, unsigned needs)
 		wrong = "Not within a mail transaction";
 	else if (needs & NEED_SENDER && !v->transaction)
 		wrong = "Say MAIL first";
+	else if (needs & NEED_NO_CHUNK && v->transaction->intake)
+		wrong = "Not after BDAT";
 	if (wrong) {
 		server_mistake(v, 503, "5.5.1", wrong);
 		return false;
@@ -226,7 +234,7 @@ static void hello(struct server *v, const struct smtp_command *c, struct arena *
 	}
 	struct smtp_announcement a = {
 	    .hostname = s->global.hostname,
-	    .extensions = SMTP_SERVER_EXTENSIONS,
+	    .extensions = SUBMITD_EXTENSIONS,
 	    .message_size_max = s->global.message_size_max,
 	    .mechanisms = v->sasl_done ? 0 : s->mechanisms,
 	};

@@ -1,5 +1,7 @@
 #include "submitd/transaction.h"
 
+#include "submitd/intake.h"
+
 enum { RECIPIENTS_FIRST = 4 };
 
 /* The two enums say the same, each in its own layer's header. */
@@ -24,6 +26,7 @@ void transaction_free(struct transaction *t)
 {
 	if (!t)
 		return;
+	intake_free(t->intake);
 	arena_clear(&t->arena);
 	free(t->recipients);
 	free(t);

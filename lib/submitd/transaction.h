@@ -8,6 +8,7 @@
 #include "queue/incoming.h"
 #include "smtp/command.h"
 
+struct intake;
 struct transaction {
 	struct arena arena; /* all spans below */
 	struct span sender; /* "" for <> */
@@ -17,6 +18,7 @@ struct transaction {
 	struct span envid;
 	struct envelope_recipient *recipients; /* heap */
 	size_t recipient_count, recipients_allocated;
+	struct intake *intake; /* the message, once DATA or BDAT began; owned */
 };
 /* From MAIL; what must live is copied. */
 struct transaction *transaction_new(const struct smtp_command *mail);

@@ -13,6 +13,7 @@
 
 #define FROM "From: Anna <anna@example.org>\r\n"
 #define BEGIN "EHLO c\r\nMAIL FROM:<anna@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"
+#define CHUNKS "EHLO c\r\nMAIL FROM:<anna@example.org>\r\nRCPT TO:<b@example.net>\r\n"
 
 /* Runs a whole conversation at once; *out gets all replies. */
 static void converse(struct session *s, struct span input, struct str *out)
@@ -78,8 +79,35 @@ static void test_conversations(void)
 		"EHLO c\r\nMAIL FROM:<> FOO=1\r\nMAIL FROM:<> RET=FULL\r\nMAIL FROM:<> "
 		"BODY=8BITMIME AUTH=<>\r\nRCPT TO:<x@y> NOTIFY=NEVER\r\n",
 		"220,250,555 5.5.4,555 5.5.4,250 2.1.0,555 5.5.4", 0},
+	    {"BDAT",
+		CHUNKS "BDAT 26\r\nFrom: anna@example.org\r\n\r\nBDAT 7\r\nQUIT\r\n.BDAT 3 "
+		       "LAST\r\n\r\nxNOOP\r\n",
+		"220,250,250 2.1.0,250 2.1.5,250 2.0.0,250 2.0.0,250 2.0.0,250 2.0.0", 1},
+	    {"BDAT at once", CHUNKS "BDAT 24 LAST\r\nFrom: anna@example.org\r\nBDAT 0 LAST\r\n",
+		"220,250,250 2.1.0,250 2.1.5,250 2.0.0,503 5.5.1", 1},
+	    {"BDAT with a bare LF",
+		CHUNKS "BDAT 27 LAST\r\nFrom: anna@example.org\r\n\r\n\nNOOP\r\n",
+		"220,250,250 2.1.0,250 2.1.5,550 5.5.2,250 2.0.0", 0},
+	    {"BDAT cut within CR LF is none",
+		CHUNKS "BDAT 23\r\nFrom: anna@example.org\rBDAT 3 LAST\r\n\n\r\n",
+		"220,250,250 2.1.0,250 2.1.5,250 2.0.0,250 2.0.0", 1},
+	    {"BDAT refused on the way",
+		CHUNKS "BDAT 3\r\na\nbBDAT 4\r\nRSETBDAT 4 LAST\r\nQUITNOOP\r\n",
+		"220,250,250 2.1.0,250 2.1.5,550 5.5.2,503 5.5.1,503 5.5.1,250 2.0.0", 0},
+	    {"BDAT and others",
+		CHUNKS
+		"BDAT 3\r\nFroDATA\r\nRCPT TO:<c@d>\r\nMAIL FROM:<>\r\nRSET\r\nBDAT 4 LAST\r\nQUIT",
+		"220,250,250 2.1.0,250 2.1.5,250 2.0.0,503 5.5.1,503 5.5.1,503 5.5.1,250 2.0.0,503 "
+		"5.5.1",
+		0},
+	    {"BDAT without recipients", "EHLO c\r\nMAIL FROM:<>\r\nBDAT 4 LAST\r\nQUITNOOP\r\n",
+		"220,250,250 2.1.0,554 5.5.1,250 2.0.0", 0},
+	    {"BDAT without a size", "EHLO c\r\nBDAT x\r\nNOOP\r\n", "220,250,501 5.5.4,421 4.7.0",
+		0},
+	    {"BDAT cut short", CHUNKS "BDAT 24 LAST\r\nFrom: anna", "220,250,250 2.1.0,250 2.1.5",
+		0},
 	    {"other commands",
-		"VRFY x\r\nEXPN x\r\nHELP\r\nNOOP\r\nRSET\r\nSTARTTLS\r\nFOO\r\nBDAT 5\r\nRSET "
+		"VRFY x\r\nEXPN x\r\nHELP\r\nNOOP\r\nRSET\r\nSTARTTLS\r\nFOO\r\nETRN x\r\nRSET "
 		"x\r\n",
 		"220,252 2.5.2,502 5.5.1,214 2.0.0,250 2.0.0,250 2.0.0,503 5.5.1,500 5.5.1,500 "
 		"5.5.1,501 "

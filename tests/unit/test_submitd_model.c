@@ -31,6 +31,8 @@ enum step {
 	DATA_GOOD,
 	DATA_BARE,
 	DATA_FOREIGN,
+	BDAT_PART,
+	BDAT_GOOD,
 	STEPS
 };
 static const char *const texts[STEPS] = {
@@ -52,13 +54,15 @@ static const char *const texts[STEPS] = {
     [DATA_GOOD] = "DATA\r\n",
     [DATA_BARE] = "DATA\r\n",
     [DATA_FOREIGN] = "DATA\r\n",
+    [BDAT_PART] = "BDAT 14\r\nX-QUIT: QUIT\r\n",
+    [BDAT_GOOD] = "BDAT 32 LAST\r\nFrom: anna@example.org\r\n\r\nRSET\r\n",
 };
 static const char good_text[] = "From: anna@example.org\r\n\r\nDATA\r\n..\r\n.\r\n";
 static const char bare_text[] = "From: anna@example.org\r\n\r\n\n.\r\nRSET\r\n.\r\n";
 static const char foreign_text[] = "From: boss@example.org\r\n\r\nRSET\r\n.\r\n";
 
 struct model {
-	bool hello, esmtp, transaction, authenticated, null_sender;
+	bool hello, esmtp, transaction, chunks, authenticated, null_sender;
 	bool recipients[2];
 	unsigned errors;
 };
@@ -74,7 +78,7 @@ static unsigned mistake(struct model *m, unsigned code)
 
 static void forget(struct model *m)
 {
-	m->transaction = m->null_sender = m->recipients[0] = m->recipients[1] = false;
+	m->transaction = m->chunks = m->null_sender = m->recipients[0] = m->recipients[1] = false;
 }
 
 /* The code of the answer. */
@@ -108,7 +112,7 @@ static unsigned model_step(struct model *m, enum step s)
 	case RCPT_1:
 	case RCPT_2:
 	case RCPT_UNKNOWN:
-		if (!m->hello || !m->transaction)
+		if (!m->hello || !m->transaction || m->chunks)
 			return mistake(m, 503);
 		if (s == RCPT_UNKNOWN)
 			return 550;
@@ -123,8 +127,16 @@ static unsigned model_step(struct model *m, enum step s)
 			return mistake(m, 503);
 		m->authenticated = true;
 		return 235;
+	case BDAT_PART:
+	case BDAT_GOOD:
+		if (!m->transaction)
+			return mistake(m, 503);
+		if (!m->recipients[0] && !m->recipients[1])
+			return mistake(m, 554);
+		m->chunks = true;
+		return 250;
 	default: /* DATA, up to its text */
-		if (!m->hello || !m->transaction)
+		if (!m->hello || !m->transaction || m->chunks)
 			return mistake(m, 503);
 		return m->recipients[0] || m->recipients[1] ? 354 : mistake(m, 554);
 	}
@@ -181,6 +193,11 @@ static bool one_conversation(void)
 		unsigned code = model_step(&m, s);
 		str_append_cstr(&in, texts[s]);
 		expect(&wanted, code);
+		if (s == BDAT_GOOD && code == 250) {
+			messages[count++] =
+			    (struct expected){m.null_sender, {m.recipients[0], m.recipients[1]}};
+			forget(&m);
+		}
 		if (code != 354)
 			continue;
 		str_append_cstr(&in, s == DATA_GOOD   ? good_text
