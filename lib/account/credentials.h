@@ -70,7 +70,8 @@ must_use int credentials_password_version(struct credentials *c, struct span nam
 
 /* Sets the record of key->fingerprint, new or not. -E2BIG: KEYS_MAX. */
 must_use int credentials_put_key(struct credentials *c, const struct tls_key *key);
-must_use int credentials_get_key(struct credentials *c, struct span fingerprint, struct arena *a, struct tls_key *ret);
+must_use int credentials_get_key(
+    struct credentials *c, struct span fingerprint, struct arena *a, struct tls_key *ret);
 must_use int credentials_remove_key(struct credentials *c, struct span fingerprint);
 must_use int credentials_each_key(
     struct credentials *c, int (*fn)(const struct tls_key *key, void *context), void *context);
@@ -79,19 +80,20 @@ must_use int credentials_each_key(
 struct keys;
 must_use int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret);
 void keys_close(struct keys *k);
-must_use int keys_find(struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
+must_use int keys_find(
+    struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
 /* -EEXIST: it is another account's; 0 when it is this one's already. */
 must_use int keys_add(struct keys *k, struct span fingerprint, struct span account);
 must_use int keys_each(struct keys *k,
     int (*fn)(struct span fingerprint, struct span account, void *context), void *context);
 must_use int keys_remove(struct keys *k, struct span fingerprint);
 /* keys/secret: the secret, and the iteration count of this installation (of unknown users too). */
-must_use int keys_secret(
-    int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);
+must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);
 /* Makes keys/secret if missing; with a count other than 0 sets it, keeping the secret. */
 must_use int keys_secret_make(int keys_dirfd, uint32_t iterations);
 /* HMAC of the secret and the canonical name, cut to SALT_BYTES: the same at each attempt. */
-void keys_fake_salt(const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES]);
+void keys_fake_salt(
+    const uint8_t secret[KEYS_SECRET_BYTES], struct span name, uint8_t ret[SALT_BYTES]);
 
 /* Touches accounts/NAME/changes: live sessions look their credential up again. */
 must_use int account_notify(int account_dirfd);

@@ -25,9 +25,10 @@ const char *login_result_name(enum login_result r); /* "ok", "bad-credentials", 
 
 /* What is known of a proven key. */
 struct login_key {
-	enum login_result result; /* LOGIN_OK, _UNKNOWN_KEY, _EXPIRED, _OUT_OF_SCOPE, _DISABLED, _UNAVAILABLE */
-	struct tls_key key;	  /* valid for all but LOGIN_UNKNOWN_KEY and LOGIN_UNAVAILABLE */
-	struct span text;	  /* for people: fingerprint and where to approve it, or why not */
+	enum login_result
+	    result; /* LOGIN_OK, _UNKNOWN_KEY, _EXPIRED, _OUT_OF_SCOPE, _DISABLED, _UNAVAILABLE */
+	struct tls_key key; /* valid for all but LOGIN_UNKNOWN_KEY and LOGIN_UNAVAILABLE */
+	struct span text;   /* for people: fingerprint and where to approve it, or why not */
 };
 /*
  * Looks a proven key up: global table, account's record, address still the account's, TLS 1.2
@@ -54,7 +55,7 @@ struct sasl_lookup login_sasl_lookup(struct login_lookup *l);
  */
 struct login_password {
 	enum login_result result;
-	struct span text;	   /* for people, when it is not LOGIN_OK */
+	struct span text;	  /* for people, when it is not LOGIN_OK */
 	struct password password; /* LOGIN_OK: its version and expiry, for live revocation */
 };
 void login_password(struct config *config, int accounts_dirfd, const struct sasl_result *sasl,
@@ -84,8 +85,8 @@ enum { LIMITS_REFUSAL_MS = 3000 };
  * others do from that address. account: unset while none is named. A full bucket of the account
  * slows addresses that logged in to it before, and refuses the others.
  */
-must_use int limits_check(struct limits *l, struct span address, struct span account, int64_t now_s,
-    int *ret_delay_ms);
+must_use int limits_check(
+    struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms);
 void limits_failed(struct limits *l, struct span address, struct span account, int64_t now_s);
 /* Takes back the failures of this address for this account, and of nobody else. */
 void limits_succeeded(struct limits *l, struct span address, struct span account, int64_t now_s);

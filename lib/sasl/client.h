@@ -8,7 +8,7 @@ enum { SASL_CLIENT_ITERATIONS_MIN = 4096, SASL_CLIENT_ITERATIONS_MAX = 10000000 
 /* What a client sends is never longer: the maximum for the caller's response. */
 enum { SASL_RESPONSE_MAX_BYTES = 3 * SASL_MESSAGE_MAX_BYTES };
 /* All but those that show the server the password: what queue-runner allows when told nothing. */
-#define SASL_WITHOUT_CLEAR_PASSWORD                                                                \
+#define SASL_WITHOUT_CLEAR_PASSWORD \
 	(((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_PLAIN | 1u << SASL_LOGIN))
 
 struct sasl_client_options {

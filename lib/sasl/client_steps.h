@@ -4,9 +4,9 @@
 #include "sasl/client.h"
 
 struct scram_client {
-	const char *flag;	       /* "n", "y", "p=tls-exporter" … */
-	struct span binding;	       /* channel-binding data, borrowed from the options */
-	struct str first_bare, nonce;  /* nonce: ours */
+	const char *flag;		   /* "n", "y", "p=tls-exporter" … */
+	struct span binding;		   /* channel-binding data, borrowed from the options */
+	struct str first_bare, nonce;	   /* nonce: ours */
 	uint8_t signature[HASH_MAX_BYTES]; /* what the server must prove */
 };
 

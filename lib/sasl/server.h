@@ -44,9 +44,9 @@ struct sasl_verifier {
 	struct span stored_key, server_key;
 };
 struct sasl_credentials {
-	struct span account;   /* unset: nobody; everything fails at the proof */
-	struct span address;   /* the login address in canonical form, to act as */
-	struct span salt;      /* for unknown users a deterministic fake one */
+	struct span account; /* unset: nobody; everything fails at the proof */
+	struct span address; /* the login address in canonical form, to act as */
+	struct span salt;    /* for unknown users a deterministic fake one */
 	uint32_t iterations;
 	const struct sasl_verifier *verifiers;
 	size_t verifier_count;
@@ -55,7 +55,7 @@ struct sasl_lookup {
 	/*
 	 * Credentials of the user (raw bytes of the client; normalising is the lookup's work) for one
 	 * hash. 0 also for unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8;
-	 * other errors mean "our own failure". Results live in the arena.
+	 * other errors mean "our own failure". Results live in the arena, verifiers are wiped there.
 	 */
 	int (*credentials)(void *context, struct span user, enum hash h, struct arena *arena,
 	    struct sasl_credentials *ret);
@@ -63,8 +63,8 @@ struct sasl_lookup {
 	 * EXTERNAL, and the authzid of any mechanism: may `account` act as this address (not empty)?
 	 * 0 with the canonical address in the arena; -EACCES whether the address exists or not.
 	 */
-	int (*may_act_as)(void *context, struct span account, struct span address, struct arena *arena,
-	    struct span *ret_address);
+	int (*may_act_as)(void *context, struct span account, struct span address,
+	    struct arena *arena, struct span *ret_address);
 	void *context;
 };
 
@@ -77,7 +77,7 @@ enum sasl_outcome {
 	SASL_MALFORMED,	      /* syntax: BAD / 501 5.5.2 */
 	SASL_UNAVAILABLE,     /* our own failure: NO [UNAVAILABLE] / 454 4.7.0 */
 };
-struct sasl_result { /* spans live as long as the server object */
+struct sasl_result {				     /* spans live as long as the server object */
 	struct span account, address, password_name; /* after SASL_OK */
 	enum sasl_mechanism mechanism;
 	/* After failures too, for log, limits and history: */
@@ -91,8 +91,8 @@ struct sasl_server_options {
 	struct sasl_lookup lookup;
 	struct sasl_binding binding;
 	struct span key_account, key_address; /* the proven key's; unset: none */
-	unsigned enabled;		      /* set of mechanisms of this listener: decides about "y" */
-	struct span nonce_for_tests;	      /* unset: random */
+	unsigned enabled;	     /* set of mechanisms of this listener: decides about "y" */
+	struct span nonce_for_tests; /* unset: random */
 };
 /* What sasl_server_new() can serve: a set. CRAM-MD5 is not among them. */
 #define SASL_SERVER_IMPLEMENTED (((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_CRAM_MD5))
@@ -109,7 +109,8 @@ void sasl_server_free(struct sasl_server *s); /* NULL is fine; wipes secrets */
  * client says. A succeeding SCRAM yields "v=…" likewise, then SASL_OK for an empty response only.
  * After any other outcome than SASL_CONTINUE the object is spent: further steps are SASL_MALFORMED.
  */
-enum sasl_outcome sasl_server_step(struct sasl_server *s, struct span response, struct str *challenge);
+enum sasl_outcome sasl_server_step(
+    struct sasl_server *s, struct span response, struct str *challenge);
 const struct sasl_result *sasl_server_result(const struct sasl_server *s);
 
 /* RFC 5802 §3: StoredKey and ServerKey of a password that passed text_opaque_string(): hash_bytes(h) each. */

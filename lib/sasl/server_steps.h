@@ -31,6 +31,7 @@ void sasl_scram_wipe(struct sasl_server *s);
 /* Fills s->credentials. SASL_CONTINUE: go on, also for unknown users; else the outcome. */
 enum sasl_outcome sasl_find_credentials(struct sasl_server *s, struct span authcid, enum hash h);
 /* The password was right: whose is it, and may it act as authzid (empty: as itself)? */
-enum sasl_outcome sasl_accept(struct sasl_server *s, struct span authzid, struct span password_name);
+enum sasl_outcome sasl_accept(
+    struct sasl_server *s, struct span authzid, struct span password_name);
 enum sasl_outcome sasl_act_as(struct sasl_server *s, struct span account, struct span authzid);
 #endif
