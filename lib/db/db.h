@@ -66,6 +66,6 @@ void db_cancel(struct db *db);
  */
 uint32_t db_sequence(struct db *db);
 uint64_t db_file_bytes(struct db *db);
-/* Reads the whole file: chains, free list, every record. 0 or -EUCLEAN, -EBUSY. */
+/* DB_DURABLE: follows all chains and the free list. 0 or -EUCLEAN, -EBUSY. Holds off writers. */
 must_use int db_check(struct db *db);
 #endif

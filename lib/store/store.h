@@ -5,7 +5,13 @@
  * (immutable files, CRLF), changes (touched after each commit). See doc/states.md for layout and
  * crash states. Mailbox names are UTF-8 NFC with '/' as separator; "INBOX" is spelled so.
  *
- * Every change is one synced transaction; 0 means that it would survive a power cut.
+ * Every change is one synced transaction; 0 means that it would survive a power cut. A crash leaves
+ * the state before or after a change, never one between; besides it can leave files in msg/ that
+ * nothing refers to: of a message that came in and was not committed, or of one whose removal was
+ * committed and not done. They do no harm; store_check() counts them. doc/states.md has every step.
+ *
+ * Errors common to all: -EBUSY (somebody held the lock too long), -ENOSPC, -EDQUOT, -EIO, and
+ * -EUCLEAN for a damaged index.tdb. After an error nothing has changed. Not for threads.
  */
 #include "base/arena.h"
 

@@ -129,6 +129,29 @@ static void test_damage(void)
 	check(db_open(folder, "folder.tdb", DB_DURABLE, DB_READ_WRITE, 0, &db) < 0);
 }
 
+/* Broken chains are errors, whatever they point to. */
+static void test_broken_records(void)
+{
+	struct db *db = opened("e.tdb", DB_DURABLE, DB_READ_WRITE);
+	check_int(db_check(db), 0);
+	db_close(db);
+	int fd = openat(folder, "e.tdb", O_WRONLY);
+	struct stat st;
+	check(fd >= 0 && fstat(fd, &st) == 0);
+	static const char garbage[64] = "\xff\xff\xff\x7f\x03\x00\x00\x00 these were records";
+	bool written = true;
+	for (off_t at = 2048; at + (off_t)sizeof(garbage) < st.st_size; at += sizeof(garbage))
+		written = written && pwrite(fd, garbage, sizeof(garbage), at) == sizeof(garbage);
+	check(written);
+	close_fd(&fd);
+	int count = 0;
+	if (db_open(folder, "e.tdb", DB_DURABLE, DB_READ_WRITE, 0, &db) == 0) {
+		check(db_check(db) < 0);
+		check(db_each(db, count_records, &count) < 0);
+		db_close(db);
+	}
+}
+
 /* Adds 1 to a number `times` times, each in a transaction; the exit status says whether it did. */
 static no_return void add_up(int times)
 {
@@ -233,6 +256,7 @@ int main(void)
 	test_durable();
 	test_each();
 	test_damage();
+	test_broken_records();
 	test_processes();
 	test_kill();
 	test_snapshot();
