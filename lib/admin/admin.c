@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
 	"ever\n"
 	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
 	verb_key_gen, true},
+    {"queue", "list", "[--json]", "what waits to be delivered: a line for each recipient", NULL,
+	verb_queue_list, false},
     {"localserve", NULL, "[--dir DIR] [--port-base N] [--demo]",
 	"a throwaway Postern on the loopback, to try it",
 	"Listens on ports N+143, N+993 (IMAP) and N+587, N+465 (submission) of 127.0.0.1 and ::1; "

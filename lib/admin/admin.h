@@ -81,5 +81,6 @@ int verb_key_list(struct admin *admin);
 int verb_key_get(struct admin *admin);
 int verb_key_rm(struct admin *admin);
 int verb_key_gen(struct admin *admin);
+int verb_queue_list(struct admin *admin);
 int verb_localserve(struct admin *admin);
 #endif
