@@ -32,6 +32,7 @@ int status_of(int error)
 	case -EEXIST: return STATUS_CANNOT_CREATE;
 	case -EBUSY:
 	case -EAGAIN:
+	case -EADDRINUSE:
 	case -ENOSPC: return STATUS_TEMPORARY;
 	default: return STATUS_IO;
 	}

@@ -173,7 +173,7 @@ static pid_t start_program(struct localserve *s, const char *program, const char
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (dup2(fd >= 0 ? fd : null_fd, STDIN_FILENO) >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0 &&
 	    dup2(s->log_fd, STDERR_FILENO) >= 0)
-		execl(path, program, "--instance", s->dir, option, (char *)NULL);
+		execl(path, program, "--instance", s->dir, "--log=stderr", option, (char *)NULL);
 	problem(STATUS_IO, "%s: %s", path, strerror(errno));
 	_exit(STATUS_IO);
 }
