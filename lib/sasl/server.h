@@ -97,7 +97,7 @@ struct sasl_server_options {
 /* What sasl_server_new() can serve: a set. CRAM-MD5 is not among them. */
 #define SASL_SERVER_IMPLEMENTED (((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_CRAM_MD5))
 /*
- * m is one of those (asserted); whether it may be offered here (TLS, configuration) is the caller's
+ * NULL when m is none of those; whether it may be offered here (TLS, configuration) is the caller's
  * decision. The options are copied; what `lookup.context` points to must outlive the object.
  */
 struct sasl_server *sasl_server_new(enum sasl_mechanism m, const struct sasl_server_options *o);

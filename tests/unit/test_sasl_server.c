@@ -70,6 +70,9 @@ static void test_names(void)
 	check_int(sasl_by_name(SPAN("scram-sha-256-plus")), SASL_SCRAM_SHA_256_PLUS);
 	check_int(sasl_by_name(SPAN("SCRAM-SHA-25")), SASL_MECHANISM_COUNT);
 	check_int(sasl_by_name(SPAN_NONE), SASL_MECHANISM_COUNT);
+	struct sasl_server_options o = tls13();
+	check(!sasl_server_new(SASL_CRAM_MD5, &o));
+	check(!sasl_server_new(SASL_MECHANISM_COUNT, &o));
 }
 
 /* RFC 5802 §5, RFC 7677 §3 */
