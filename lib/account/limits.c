@@ -320,7 +320,7 @@ static void lock(struct limits *l)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int64_t deadline = monotonic_ms() + LOCK_WAIT_MS;
-	while (l->lock_fd >= 0 && fcntl(l->lock_fd, F_OFD_SETLK, &whole) < 0 &&
+	while (l->lock_fd >= 0 && fcntl(l->lock_fd, F_SETLK, &whole) < 0 &&
 	       (errno == EAGAIN || errno == EACCES || errno == EINTR) &&
 	       monotonic_ms() < deadline) {
 		const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
@@ -332,7 +332,7 @@ static void unlock(struct limits *l)
 {
 	struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 	if (l->lock_fd >= 0)
-		(void)fcntl(l->lock_fd, F_OFD_SETLK, &whole); /* closing it would do as well */
+		(void)fcntl(l->lock_fd, F_SETLK, &whole); /* closing the file would do as well */
 }
 
 /* Removes what has leaked empty; everything, when it is all or when too much is left. */

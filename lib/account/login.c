@@ -153,6 +153,8 @@ static int find_credentials(
 	const struct login_lookup *l = context;
 	if (!utf8_is_valid(user))
 		return -EILSEQ;
+	if (l->iterations == 0)
+		return -EIO; /* without keys/secret, unknown users would be told from known ones */
 	struct span account = SPAN_NONE, canonical = SPAN_NONE;
 	struct sasl_credentials found = {0};
 	int rc = config_find_address(l->config, user, arena, &account, &canonical, NULL);

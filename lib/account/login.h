@@ -43,7 +43,7 @@ struct login_lookup {
 	struct config *config;
 	int accounts_dirfd;
 	uint8_t secret[KEYS_SECRET_BYTES];
-	uint32_t iterations; /* of unknown users; both from keys_secret() */
+	uint32_t iterations; /* of unknown users; both from keys_secret(). 0: every look-up fails */
 };
 /* Borrows l. */
 struct sasl_lookup login_sasl_lookup(struct login_lookup *l);

@@ -179,6 +179,9 @@ static void test_passwords(void)
 	credentials_close(c);
 
 	struct login_lookup l = {.config = config, .accounts_dirfd = accounts_fd};
+	check_int(login_sasl_lookup(&l).credentials(&l, SPAN("alias@example.org"), HASH_SHA256, &a,
+		      &(struct sasl_credentials){0}),
+	    -EIO);
 	check_int(keys_secret_make(keys_fd, 50), 0);
 	check_int(keys_secret(keys_fd, l.secret, &l.iterations), 0);
 	struct sasl_lookup lookup = login_sasl_lookup(&l);
