@@ -182,7 +182,9 @@ static bool credential_is_good(struct server *v)
 			(void)!read(
 			    s->changes_fd, events, sizeof(events)); /* which they are is all one */
 	} else {
-		look = now_ms - v->checked_ms >= SUBMITD_CREDENTIAL_CHECK_MS;
+		/* A disabled account can do nothing, and is to hear why: 525. */
+		look =
+		    !s->account.disabled && now_ms - v->checked_ms >= SUBMITD_CREDENTIAL_CHECK_MS;
 	}
 	if (!look)
 		return true;
