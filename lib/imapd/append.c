@@ -147,7 +147,7 @@ static bool take_rest(struct imapd *c, bool utf8, struct answer *ret_answer)
 {
 	*ret_answer = answer_bad("Something follows the message");
 	switch (imap_reader_rest(&c->reader)) {
-	case IMAP_READ_COMMAND: return imap_append_rest(str_span(&c->reader.text), utf8) == 0;
+	case IMAP_READ_COMMAND: return imap_append_rest(str_span(&c->reader.line), utf8) == 0;
 	case IMAP_READ_LITERAL_TOO_BIG: return false;
 	case IMAP_READ_APPEND: /* MULTIAPPEND is not offered */
 		if (imap_reader_refuse(&c->reader) == IMAP_READ_COMMAND)

@@ -100,15 +100,18 @@ teardown_file() { stop_localserve; }
 		set certificate_file="$DIR/server.pem"
 		set ssl_client_cert="$DIR/clients/user.pem"
 		set imap_user="user@localhost" from="user@localhost" realname="User"
-		set smtp_url="smtps://localhost:$SUBMISSIONS/" smtp_authenticators=""
+		set smtp_url="smtps://user@localhost@localhost:$SUBMISSIONS/" smtp_authenticators="external"
 		set folder="imaps://localhost:$IMAPS/" record="" copy=no
 		set header_cache="$HOME/cache"
 	E
 	echo "a body" | succeed mutt -F "$HOME/muttrc" -s from-mutt -- user@localhost
 	wait_for_subject from-mutt
 	# opens the mailbox, pipes the first message that matches into a file, quits
-	TERM=dumb succeed mutt -F "$HOME/muttrc" -f "imaps://localhost:$IMAPS/INBOX" \
-		-e "push '<limit>~s from-mutt<enter><pipe-message>cat > $HOME/read<enter><exit><quit>'" </dev/null
+	cat >>"$HOME/muttrc" <<-E
+		set wait_key=no quit=yes pipe_decode=no
+		push "<limit>~s from-mutt<enter><pipe-message>cat > $HOME/read<enter><quit>"
+	E
+	TERM=xterm succeed script -qec "mutt -F '$HOME/muttrc' -f 'imaps://localhost:$IMAPS/INBOX'" /dev/null </dev/null
 	grep -q "Subject: from-mutt" "$HOME/read"
 }
 
@@ -125,12 +128,15 @@ teardown_file() { stop_localserve; }
 		CertificateFile $DIR/server.pem
 		User user@localhost
 		Pass "$PASSWORD"
+
 		IMAPStore far
 		Account here
+
 		MaildirStore near
 		Path $HOME/mail/
 		Inbox $HOME/mail/INBOX
 		SubFolders Verbatim
+
 		Channel all
 		Far :far:
 		Near :near:

@@ -41,7 +41,7 @@ def imap_session():
     assert ok(m.search(None, "SUBJECT", "two")) == [b"2"]
     assert ok(m.uid("SEARCH", None, "FLAGGED")) == [b"1"]
     fetched = ok(m.fetch("1", "(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY[HEADER.FIELDS (SUBJECT)])"))
-    assert b"09-Sep-2001" in fetched[0][0] and rb"\Flagged" in fetched[0][0], fetched
+    assert b" 9-Sep-2001" in fetched[0][0] and rb"\Flagged" in fetched[0][0], fetched
     assert fetched[0][1] == b"Subject: one\r\n\r\n", fetched
     ok(m.store("1", "+FLAGS", r"(\Deleted custom)"))
     ok(m.copy("2", "Trash"))
