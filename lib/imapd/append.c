@@ -42,7 +42,7 @@ struct answer imapd_append(struct imapd *c)
 	if (!good || in.error)
 		return refuse(c, answer);
 
-	/* what outlives the text of the command, which the rest of it replaces */
+	/* what the rest of the command does not touch */
 	struct append_item item = {
 	    .draft = in.draft,
 	    .flags = command->append.flags.system,
