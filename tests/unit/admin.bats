@@ -96,3 +96,13 @@ postern() {
 	run postern tlspubkey rm "$fingerprint"
 	[ "$status" -eq 1 ]
 }
+
+@test "postern.conf(5) describes every key, with its default" {
+	page=$(mandoc -Tutf8 -O width=1000 "$BATS_TEST_DIRNAME/../../doc/man/postern.conf.5" | col -bx)
+	postern config keys | while IFS= read -r line; do
+		[[ $line =~ ^'  '([^ ]+)' = '([^\(]*)(' ('(.*)')')?$ ]] || continue
+		grep -q "^ *${BASH_REMATCH[1]} = " <<<"$page" || { echo "missing: $line"; exit 1; }
+		[ -z "${BASH_REMATCH[4]}" ] || grep -qF "Default: ${BASH_REMATCH[4]%.}." <<<"$page" ||
+			{ echo "default: $line"; exit 1; }
+	done
+}
