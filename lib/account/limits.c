@@ -6,6 +6,8 @@
  *	u ACCOUNT            failures for an account
  *	p ADDRESS ACCOUNT    failures of that pair: what a success takes back from the three above
  *	s ADDRESS ACCOUNT    the last success of that pair
+ *	b ADDRESS            the last success with channel binding
+ *	h ADDRESS LISTENER   when a client last gave up a -PLUS exchange there
  *
  * A bucket has two levels, one leaking empty in a minute, the other in a day; it is full when either
  * has no room for one more failure. Levels are thousandths of a failure, so that seconds can leak parts of one.
@@ -67,6 +69,9 @@ static void add(struct limits *l, const struct str *key, const struct capacity *
 static void take_back(struct limits *l, const struct str *key, const struct capacity *c,
     const struct bucket *share, int64_t now_s);
 static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now_s);
+static bool is_recent(struct limits *l, const struct str *key, int64_t span_s, int64_t now_s);
+static void plus_keys(
+    struct span address, struct span listener, struct str *success, struct str *given_up);
 static void lock(struct limits *l);
 static void unlock(struct limits *l);
 static void sweep(struct limits *l, int64_t now_s, bool all);
@@ -309,11 +314,63 @@ static void take_back(struct limits *l, const struct str *key, const struct capa
 
 static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now_s)
 {
+	return is_recent(l, &t->success, SUCCESS_MEMORY_S, now_s);
+}
+
+static bool is_recent(struct limits *l, const struct str *key, int64_t span_s, int64_t now_s)
+{
 	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (t->success.n == 0 || checked_get(l->db, str_span(&t->success), &record) < 0)
+	if (key->n == 0 || checked_get(l->db, str_span(key), &record) < 0)
 		return false;
 	struct reader r = reader_of(str_span(&record));
-	return now_s - (int64_t)get_u64(&r) <= SUCCESS_MEMORY_S;
+	return now_s - (int64_t)get_u64(&r) <= span_s;
+}
+
+void limits_plus_used(struct limits *l, struct span address, int64_t now_s)
+{
+	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct bucket last = {.when_s = now_s};
+	plus_keys(address, SPAN_NONE, &success, &given_up);
+	if (l)
+		write_bucket(l, &success, &last);
+}
+
+bool limits_plus_given_up(
+    struct limits *l, struct span address, struct span listener, int64_t now_s)
+{
+	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct bucket last = {.when_s = now_s};
+	plus_keys(address, listener, &success, &given_up);
+	if (!l || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
+		return false;
+	write_bucket(l, &given_up, &last);
+	return true;
+}
+
+bool limits_plus_is_hidden(
+    struct limits *l, struct span address, struct span listener, int64_t now_s)
+{
+	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	plus_keys(address, listener, &success, &given_up);
+	return l && is_recent(l, &given_up, LIMITS_PLUS_HIDDEN_S, now_s) &&
+	       !is_recent(l, &success, SUCCESS_MEMORY_S, now_s);
+}
+
+/* Empty ones for what is no address. */
+static void plus_keys(
+    struct span address, struct span listener, struct str *success, struct str *given_up)
+{
+	struct attempt t;
+	attempt_init(&t, address, SPAN_NONE);
+	struct span peer = span_from(str_span(&t.address), 2);
+	if (peer.n > 0) {
+		str_format(success, "b %.*s", SPAN_ARG(peer));
+		str_format(given_up, "h %.*s %.*s", SPAN_ARG(peer), SPAN_ARG(listener));
+	}
+	attempt_clear(&t);
 }
 
 static void lock(struct limits *l)
@@ -357,7 +414,7 @@ static int sweep_record(struct span key, struct span value, void *context)
 	struct sweep *s = context;
 	struct reader r = reader_of(checked_open(value));
 	int64_t age_s = s->now_s - (int64_t)get_u64(&r);
-	bool is_success = span_starts_with(key, SPAN("s "));
+	bool is_success = span_starts_with(key, SPAN("s ")) || span_starts_with(key, SPAN("b "));
 	/* After two days every level is empty, whatever it was. */
 	bool keep = !r.failed && !s->all && age_s <= (is_success ? SUCCESS_MEMORY_S : 2 * DAY_S);
 	if (keep)

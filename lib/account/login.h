@@ -92,6 +92,20 @@ void limits_failed(struct limits *l, struct span address, struct span account, i
 void limits_succeeded(struct limits *l, struct span address, struct span account, int64_t now_s);
 
 /*
+ * Some clients pick -PLUS because it is the strongest name, cannot bind, and give up. From their
+ * address -PLUS is then hidden on that listener ("submission", any short name) for a while, but
+ * never from an address with a log-in by -PLUS in the last 30 days. The flag "y" is refused all the
+ * same (sasl_server_options.enabled does not change), so that hiding helps no attacker.
+ */
+enum { LIMITS_PLUS_HIDDEN_S = 600 };
+void limits_plus_used(struct limits *l, struct span address, int64_t now_s);
+/* True when it will be hidden: for the log. */
+bool limits_plus_given_up(
+    struct limits *l, struct span address, struct span listener, int64_t now_s);
+bool limits_plus_is_hidden(
+    struct limits *l, struct span address, struct span listener, int64_t now_s);
+
+/*
  * History: accounts/NAME/logins.tdb, the last LOGIN_RECORDS_MAX attempts, LOGIN_RECORDS_DAYS long.
  * Written without waiting for the disk; what is damaged or lost is lost.
  */

@@ -148,6 +148,28 @@ static void test_shared(void)
 	limits_succeeded(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
 }
 
+static void test_plus(void)
+{
+	struct limits *l = fresh();
+	const struct span peer = SPAN("192.0.2.1"), port = SPAN("submission");
+	check(!limits_plus_is_hidden(l, peer, port, NOW));
+	check(limits_plus_given_up(l, SPAN("::ffff:192.0.2.1"), port, NOW));
+	check(limits_plus_is_hidden(l, peer, port, NOW + 600));
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 601));
+	check(!limits_plus_is_hidden(l, peer, SPAN("imap"), NOW));
+	check(!limits_plus_is_hidden(l, SPAN("192.0.2.2"), port, NOW));
+	limits_plus_used(l, peer, NOW);
+	check(!limits_plus_is_hidden(l, peer, port, NOW));
+	check(!limits_plus_given_up(l, peer, port, NOW + 29 * DAY));
+	check(limits_plus_given_up(l, peer, port, NOW + 31 * DAY));
+	check(!limits_plus_given_up(l, SPAN("nonsense"), port, NOW));
+	check(!limits_plus_is_hidden(l, SPAN_NONE, port, NOW));
+	check(!limits_plus_given_up(NULL, peer, port, NOW));
+	check(!limits_plus_is_hidden(NULL, peer, port, NOW));
+	limits_plus_used(NULL, peer, NOW);
+	limits_close(l);
+}
+
 static void test_addresses(void)
 {
 	static const struct {
@@ -232,6 +254,7 @@ int main(void)
 	test_address_buckets();
 	test_account_bucket();
 	test_shared();
+	test_plus();
 	test_addresses();
 	test_history();
 	close_fd(&root_fd);
