@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "io/file.h"
 #include "tap.h"
 
@@ -148,6 +149,35 @@ static void test_shared(void)
 	limits_succeeded(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
 }
 
+static int count_record(struct span key, struct span value, void *context)
+{
+	(void)key;
+	(void)value;
+	++*(int *)context;
+	return 0;
+}
+
+/* What has leaked empty is swept now and then: by so many failures surely (to 1 in 10^17). */
+static void test_sweep(void)
+{
+	struct limits *l = fresh();
+	for (int i = 0; i < 200; i++) {
+		char address[40];
+		int n = snprintf(address, sizeof(address), "10.%d.0.1", i);
+		limits_failed(l, span_of(address, (size_t)n), SPAN("one"), NOW);
+	}
+	for (int i = 0; i < 20000; i++)
+		limits_failed(l, SPAN("192.0.2.1"), SPAN("two"), NOW + 5 * DAY);
+	limits_close(l);
+	struct db *db;
+	int count = 0;
+	if (check_int(db_open(root_fd, "limits.tdb", DB_CACHE, DB_READ_ONLY, 1, &db), 0)) {
+		check_int(db_each(db, count_record, &count), 0);
+		check_int(count, 4); /* address, network, account and pair of the last */
+		db_close(db);
+	}
+}
+
 static void test_plus(void)
 {
 	struct limits *l = fresh();
@@ -254,6 +284,7 @@ int main(void)
 	test_address_buckets();
 	test_account_bucket();
 	test_shared();
+	test_sweep();
 	test_plus();
 	test_addresses();
 	test_history();
