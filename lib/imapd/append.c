@@ -31,11 +31,9 @@ static const struct span *copy_keywords(struct imapd *c, const struct imap_flags
 struct answer imapd_append(struct imapd *c)
 {
 	const struct imap_command *command = c->command;
-	struct span name;
-	struct answer answer;
-	bool good = imapd_mailbox(c, command->append.name, &name, &answer);
-	if (good)
-		answer = check_target(c, name, &good);
+	struct span name = command->append.name;
+	bool good;
+	struct answer answer = check_target(c, name, &good);
 	struct incoming in = {.left_bytes = command->append.bytes};
 	if (good && (in.error = draft_new(c->store, &in.draft)))
 		answer = answer_error(in.error);

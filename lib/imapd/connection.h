@@ -80,9 +80,6 @@ struct answer answer_error(int error);
 void imapd_bye(struct imapd *c, const char *text);
 /* Hands `out` to the stream and empties it. */
 void imapd_put_out(struct imapd *c);
-/* The mailbox name of a command as the store knows it; false: *ret_answer says why not. */
-must_use bool imapd_mailbox(
-    struct imapd *c, struct span wire, struct span *ret_name, struct answer *ret_answer);
 
 /* session.c: "IMAP4rev1 …", without "CAPABILITY". */
 struct span imapd_capabilities(struct imapd *c);

@@ -3,8 +3,9 @@
  * keeps; bodies go from the message's file to the stream and are never in memory. Only headers of
  * which fields are picked are read, up to IMAPD_HEADER_BYTES_MAX.
  *
- * What is missing is decided before the response to a message begins: its file may be gone (somebody
- * else expunged it), and then the message is left out and the answer is NO (RFC 2180 §4.1.2).
+ * What is missing is decided before the response to a message begins: somebody else may have
+ * expunged it, and then it is left out, and whoever asked for it by its sequence number gets NO
+ * (RFC 2180 §4.1).
  */
 #include "imap/body.h"
 #include "imapd/connection.h"
@@ -20,6 +21,7 @@ struct fetch {
 	bool needs_file, needs_structure;
 	struct uid_list seen; /* got \Seen by this very command */
 	size_t seen_at;	      /* the first range of it that is not behind us */
+	uint32_t told;	      /* messages */
 	bool some_gone, some_too_large;
 
 	/* of the message at hand */
@@ -52,13 +54,18 @@ struct answer imapd_fetch(struct imapd *c)
 	struct fetch f = {.c = c, .wants_uid = command->uid, .fd = -1};
 	find_needs(&f);
 	int error = mark_seen(&f, uids);
-	for (size_t i = 0; i < uids.count && !error; i++)
-		error = view_each(
-		    c->view, uids.ranges[i].first, uids.ranges[i].last, fetch_message, &f);
+	uint32_t wanted = 0;
+	for (size_t i = 0; i < uids.count && !error; i++) {
+		struct uid_range r = uids.ranges[i];
+		if (!command->uid)
+			wanted +=
+			    view_sequence(c->view, r.last) - view_sequence(c->view, r.first) + 1;
+		error = view_each(c->view, r.first, r.last, fetch_message, &f);
+	}
 	arena_clear(&f.arena);
 	if (error)
 		return answer_error(error);
-	if (f.some_gone)
+	if (f.some_gone || f.told < wanted)
 		return answer_no("EXPUNGEISSUED", "Some of the messages are gone");
 	if (f.some_too_large)
 		return answer_no("LIMIT", "Some headers are too large to pick fields from");
@@ -129,11 +136,13 @@ static int fetch_message(const struct message_info *m, void *context)
 	struct fetch *f = context;
 	f->m = m;
 	int error = open_message(f);
-	if (!error)
+	if (!error) {
 		put_message(f);
+		f->told++;
+	}
 	close_fd(&f->fd);
 	arena_reset(&f->arena);
-	if (error == -ENOENT) {
+	if (error == -ENOENT) { /* its file is gone */
 		f->some_gone = true;
 		error = 0;
 	}

@@ -7,12 +7,9 @@ static bool one_use(unsigned uses, enum special_use *ret);
 
 struct answer imapd_select(struct imapd *c)
 {
-	struct span name;
-	struct answer answer;
+	struct span name = c->command->mailbox.name;
 	/* RFC 3501 §6.3.1: whatever comes of it, the mailbox before is left, and not expunged */
 	leave_mailbox(c);
-	if (!imapd_mailbox(c, c->command->mailbox.name, &name, &answer))
-		return answer;
 	bool read_only = c->command->kind == IMAP_EXAMINE;
 	int error = view_open(c->store, name, read_only, &c->view);
 	if (error)
@@ -65,11 +62,8 @@ struct answer imapd_check(struct imapd *c)
 /* RFC 3501 §6.3.3, RFC 6154 §3 */
 struct answer imapd_create(struct imapd *c)
 {
-	struct span name;
-	struct answer answer;
+	struct span name = c->command->create.name;
 	enum special_use use;
-	if (!imapd_mailbox(c, c->command->create.name, &name, &answer))
-		return answer;
 	if (!one_use(c->command->create.uses, &use))
 		return answer_no("USEATTR", "A mailbox has one special use: Archive, Drafts, "
 					    "Important, Junk, Sent or Trash");
@@ -92,10 +86,7 @@ static bool one_use(unsigned uses, enum special_use *ret)
 
 struct answer imapd_delete(struct imapd *c)
 {
-	struct span name;
-	struct answer answer;
-	if (!imapd_mailbox(c, c->command->mailbox.name, &name, &answer))
-		return answer;
+	struct span name = c->command->mailbox.name;
 	struct mailbox_info info;
 	int error = store_status(c->store, name, &c->scratch, &info);
 	if (!error)
@@ -110,22 +101,14 @@ struct answer imapd_delete(struct imapd *c)
 
 struct answer imapd_rename(struct imapd *c)
 {
-	struct span from, to;
-	struct answer answer;
-	if (!imapd_mailbox(c, c->command->rename.from, &from, &answer) ||
-	    !imapd_mailbox(c, c->command->rename.to, &to, &answer))
-		return answer;
-	int error = store_rename(c->store, from, to);
+	int error = store_rename(c->store, c->command->rename.from, c->command->rename.to);
 	return error ? answer_error(error) : answer_ok("RENAME done");
 }
 
 struct answer imapd_subscribe(struct imapd *c)
 {
-	struct span name;
-	struct answer answer;
+	struct span name = c->command->mailbox.name;
 	bool on = c->command->kind == IMAP_SUBSCRIBE;
-	if (!imapd_mailbox(c, c->command->mailbox.name, &name, &answer))
-		return answer;
 	int error = store_subscribe(c->store, name, on);
 	if (error && (on || error != -ENOENT))
 		return answer_error(error);
@@ -134,11 +117,8 @@ struct answer imapd_subscribe(struct imapd *c)
 
 struct answer imapd_status(struct imapd *c)
 {
-	struct span name;
-	struct answer answer;
+	struct span name = c->command->status.name;
 	struct mailbox_info info;
-	if (!imapd_mailbox(c, c->command->status.name, &name, &answer))
-		return answer;
 	int error = store_status(c->store, name, &c->scratch, &info);
 	if (error)
 		return answer_error(error);

@@ -60,13 +60,10 @@ struct answer imapd_copy(struct imapd *c)
 {
 	bool move = c->command->kind == IMAP_MOVE;
 	struct uid_set uids, from, to;
-	struct span name;
-	struct answer answer;
+	struct span name = c->command->copy.name;
 	uint32_t validity;
 	if (!imapd_resolve(c, &c->command->copy.set, &uids))
 		return answer_bad(no_such_message);
-	if (!imapd_mailbox(c, c->command->copy.name, &name, &answer))
-		return answer;
 	if (move && c->read_only)
 		return answer_no("CANNOT", is_read_only);
 	struct mailbox_info target;

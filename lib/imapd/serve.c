@@ -259,16 +259,6 @@ void imapd_put_out(struct imapd *c)
 	str_reset(&c->out);
 }
 
-bool imapd_mailbox(
-    struct imapd *c, struct span wire, struct span *ret_name, struct answer *ret_answer)
-{
-	int error = imap_mailbox_decode(wire, IMAP_TEXT_ASCII, &c->scratch, ret_name);
-	if (!error)
-		return true;
-	*ret_answer = answer_no("CANNOT", "The mailbox name is not well-formed modified UTF-7");
-	return false;
-}
-
 struct answer answer_error(int error)
 {
 	switch (error) {

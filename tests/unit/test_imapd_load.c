@@ -1,0 +1,230 @@
+/* Large messages in flat memory, pipelining, clients that stop half-way, how fast IDLE tells. */
+#include <poll.h>
+
+#include "imapd_server.h"
+
+enum {
+	BIG_BYTES = 100 << 20,
+	GROWTH_MAX_KIB = 4096, /* of the session's memory, whatever the message */
+	PIPELINED = 20000,
+	IDLE_MAX_MS = 100,
+	REPLY_MAX_MS = 60000,
+};
+
+struct client {
+	struct test_server server;
+	struct stream *stream;
+	struct str line;
+};
+
+static struct client client_start(const struct test_folder *f, const struct test_options *o)
+{
+	struct client c = {.server = test_server_start(f, o), .line = STR_INIT(1 << 20)};
+	c.stream = stream_new(channel_fd(dup(c.server.fd)));
+	stream_set_timeout(c.stream, REPLY_MAX_MS, REPLY_MAX_MS);
+	return c;
+}
+
+static int client_end(struct client *c)
+{
+	stream_free(c->stream);
+	str_clear(&c->line);
+	return test_server_end(&c->server);
+}
+
+static struct span next_line(struct client *c)
+{
+	if (stream_read_line(c->stream, (1 << 20) - 1, &c->line) != LINE_OK)
+		return SPAN_NONE;
+	return str_span(&c->line);
+}
+
+/* Reads up to the line that begins so; that line, or unset at the end of input. */
+static struct span read_until(struct client *c, const char *beginning)
+{
+	for (;;) {
+		struct span line = next_line(c);
+		if (!span_is_set(line) || span_starts_with(line, span_cstr(beginning)))
+			return line;
+	}
+}
+
+static bool says(struct client *c, const char *command, const char *beginning)
+{
+	stream_write_cstr(c->stream, command);
+	return stream_flush(c->stream) == 0 && span_is_set(read_until(c, beginning));
+}
+
+static long memory_kib(pid_t pid)
+{
+	struct str path cleanup(str_clear) = STR_INIT(100);
+	char line[200];
+	uint64_t kib = 0;
+	str_format(&path, "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path.data, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		struct span rest = span_cstr(line), word;
+		if (!span_starts_with(rest, SPAN("VmHWM:")))
+			continue;
+		rest = span_from(rest, 6);
+		if (span_next_word(&rest, " \t\n", &word) && span_to_u64(word, UINT32_MAX, &kib))
+			kib = 0;
+	}
+	if (f)
+		fclose(f);
+	return (long)kib;
+}
+
+static void check_growth(pid_t pid, long before_kib, const char *what)
+{
+	long grown = memory_kib(pid) - before_kib;
+#ifdef __SANITIZE_ADDRESS__
+	printf("# %s: memory is not measured under a sanitizer\n", what);
+	(void)grown;
+#else
+	printf("# %s: grew by %ld KiB\n", what, grown);
+	check_named(grown < GROWTH_MAX_KIB, what);
+#endif
+}
+
+/* 100 MiB in by a client that reads nothing meanwhile, and out again. */
+static void test_big(const struct test_folder *f)
+{
+	struct client c = client_start(f, &(struct test_options){0});
+	check(span_is_set(read_until(&c, "* PREAUTH")));
+	long before_kib = memory_kib(c.server.pid);
+	struct str row cleanup(str_clear) = STR_INIT(1 << 16);
+	while (row.n < 65536 - 64)
+		str_append(&row, SPAN("0123456789abcdef0123456789abcdef0123456789abcdef\r\n"));
+	size_t rows = BIG_BYTES / row.n;
+	stream_format(c.stream, "a1 APPEND INBOX {%zu+}\r\n\r\n\r\n", rows * row.n + 4);
+	for (size_t i = 0; i < rows; i++)
+		stream_write(c.stream, str_span(&row));
+	stream_write_cstr(c.stream, "\r\na2 NOOP\r\n");
+	check_int(stream_flush(c.stream), 0);
+	check(span_is_set(read_until(&c, "a1 OK [APPENDUID ")));
+	check(span_is_set(read_until(&c, "a2 OK")));
+	check_growth(c.server.pid, before_kib, "APPEND of 100 MiB");
+
+	check(says(&c, "a3 SELECT INBOX\r\n", "a3 OK"));
+	stream_write_cstr(c.stream, "a4 FETCH 1 BODY.PEEK[]\r\n");
+	struct span head = next_line(&c);
+	struct str wanted cleanup(str_clear) = STR_INIT(100);
+	str_format(&wanted, "* 1 FETCH (BODY[] {%zu}", rows * row.n + 4);
+	check_span(head, str_span(&wanted));
+	char *bytes = xmalloc(row.n);
+	bool same = stream_read_all(c.stream, bytes, 4) == 0 && memcmp(bytes, "\r\n\r\n", 4) == 0;
+	for (size_t i = 0; i < rows && same; i++)
+		same = stream_read_all(c.stream, bytes, row.n) == 0 &&
+		       memcmp(bytes, row.data, row.n) == 0;
+	free(bytes);
+	check(same);
+	check_span(next_line(&c), SPAN(")"));
+	check(span_is_set(read_until(&c, "a4 OK")));
+	check(says(&c, "a5 SEARCH BODY nowhere\r\n", "a5 OK"));
+	check_growth(c.server.pid, before_kib, "FETCH and SEARCH of 100 MiB");
+	check_int(client_end(&c), 0);
+}
+
+/* A writer that is ahead of its reader: nobody waits for the other for ever. */
+static void test_pipelined(const struct test_folder *f)
+{
+	struct client c = client_start(f, &(struct test_options){0});
+	fflush(stdout);
+	pid_t writer = fork();
+	if (writer == 0) {
+		for (int i = 0; i < PIPELINED; i++)
+			stream_format(c.stream, "p%d NOOP\r\n", i);
+		_exit(stream_flush(c.stream) == 0 ? 0 : 1);
+	}
+	bool in_order = span_is_set(read_until(&c, "* PREAUTH"));
+	for (int i = 0; i < PIPELINED && in_order; i++) {
+		struct str wanted cleanup(str_clear) = STR_INIT(100);
+		str_format(&wanted, "p%d OK NOOP done", i);
+		in_order = span_equal(next_line(&c), str_span(&wanted));
+	}
+	check(in_order);
+	int status = -1;
+	waitpid(writer, &status, 0);
+	check_int(status, 0);
+	check_int(client_end(&c), 0);
+}
+
+static void test_line_ends(const struct test_folder *f)
+{
+	struct client c = client_start(f, &(struct test_options){0});
+	stream_write_cstr(c.stream, "a1 APPEND Drafts {11+}\r\nX: 1\n\nb\r\nc\n\r\n"
+				    "a2 APPEND Drafts {8}\r\n");
+	check(span_is_set(read_until(&c, "a1 OK")));
+	check(span_is_set(read_until(&c, "+ ")));
+	stream_write(c.stream, SPAN("X: 1\r\n\r\0"));
+	check(says(&c, "\r\n", "a2 NO "));
+	check(says(&c, "a3 SELECT Drafts\r\n", "a3 OK"));
+	stream_write_cstr(c.stream, "a4 FETCH 1 (RFC822.SIZE BODY[])\r\n");
+	check_span(next_line(&c), SPAN("* 1 FETCH (FLAGS (\\Seen) RFC822.SIZE 14 BODY[] {14}"));
+	char bytes[14] = {0};
+	check_int(stream_read_all(c.stream, bytes, sizeof(bytes)), 0);
+	check_span(span_of(bytes, sizeof(bytes)), SPAN("X: 1\r\n\r\nb\r\nc\r\n"));
+	check(span_is_set(read_until(&c, "a4 OK")));
+	check_int(client_end(&c), 0);
+}
+
+/* A client that goes in the middle of a literal leaves nothing behind. */
+static void test_cut(const struct test_folder *f)
+{
+	struct client c = client_start(f, &(struct test_options){0});
+	stream_write_cstr(c.stream, "a1 APPEND Junk {1000}\r\n");
+	check(span_is_set(read_until(&c, "+ ")));
+	stream_write_cstr(c.stream, "Subject: half\r\n");
+	check_int(stream_flush(c.stream), 0);
+	shutdown(c.server.fd, SHUT_WR);
+	check(!span_is_set(next_line(&c)));
+	check_int(client_end(&c), 0);
+	c = client_start(f, &(struct test_options){0});
+	check(says(&c, "a1 STATUS Junk (MESSAGES)\r\n", "* STATUS Junk (MESSAGES 0)"));
+	check_int(client_end(&c), 0);
+}
+
+static void test_idle(const struct test_folder *f)
+{
+	struct client watcher = client_start(f, &(struct test_options){0});
+	struct client writer = client_start(f, &(struct test_options){0});
+	check(says(&watcher, "w1 SELECT Trash\r\nw2 IDLE\r\n", "+ idling"));
+	int64_t slowest_ms = 0;
+	for (int i = 1; i <= 10; i++) {
+		check(says(&writer, "a1 APPEND Trash {15+}\r\nSubject: 1\r\n\r\nx\r\n", "a1 OK"));
+		int64_t start_ms = monotonic_ms();
+		struct str wanted cleanup(str_clear) = STR_INIT(100);
+		str_format(&wanted, "* %d EXISTS", i);
+		check_span(next_line(&watcher), str_span(&wanted));
+		slowest_ms = MAX(slowest_ms, monotonic_ms() - start_ms);
+	}
+	printf("# another session's message was told within %d ms\n", (int)slowest_ms);
+	check(slowest_ms < IDLE_MAX_MS);
+	check_int(client_end(&watcher), 0);
+	check_int(client_end(&writer), 0);
+}
+
+static void test_expiry(const struct test_folder *f)
+{
+	struct test_options o = {.expires_s = wall_ms() / 1000 + 2};
+	struct client c = client_start(f, &o);
+	check(says(&c, "a1 IDLE\r\n", "+ idling"));
+	check_span(next_line(&c), SPAN("* BYE The credential of this session has expired"));
+	check_int(client_end(&c), 0);
+}
+
+int main(void)
+{
+	struct test_folder f;
+	signal(SIGPIPE, SIG_IGN);
+	test_folder_make(&f);
+	test_line_ends(&f);
+	test_cut(&f);
+	test_idle(&f);
+	test_pipelined(&f);
+	test_expiry(&f);
+	test_big(&f);
+	test_folder_remove(&f);
+	return tap_end();
+}
