@@ -72,15 +72,14 @@ static int open_folder(struct store *s, struct draft *d, uint64_t next_serial)
 	char name[FOLDER_NAME_CHARS];
 	message_folder_name(d->folder, name);
 	int error = folder_open(s->message_dirfd, name, &d->dirfd);
-	if (error == -ENOENT) {
+	if (error == -ENOENT)
 		error = folder_make(s->message_dirfd, name, 0700, &d->dirfd);
-	} else if (error == 0) {
-		/*
-		 * Another process may have made it a moment ago and not synced msg/ yet. Where a
-		 * message has been committed, somebody has.
-		 */
+	/*
+	 * Another process may have made it a moment ago and not synced msg/ yet. Where a message has
+	 * been committed, somebody has.
+	 */
+	if (error == 0)
 		d->folder_fresh = !references_know_folder(s, next_serial, d->folder);
-	}
 	return error;
 }
 

@@ -28,10 +28,11 @@ int store_open(int mail_dirfd, bool create, struct store **ret)
 	*s = (struct store){.dirfd = mail_dirfd, .message_dirfd = -1, .changes_fd = -1};
 	int error = open_files(s, create);
 	struct global global;
-	if (error == 0)
+	if (error == 0) {
 		error = global_load(s, &global);
-	if (error == -ENOENT && s->index && create)
-		error = make_first_mailboxes(s);
+		if (error == -ENOENT && create)
+			error = make_first_mailboxes(s);
+	}
 	if (error < 0) {
 		store_close(s);
 		return error;
@@ -88,10 +89,15 @@ int store_usage(struct store *s, uint64_t *ret_bytes, uint64_t *ret_messages)
 	return 0;
 }
 
-/* All in one transaction: a store without INBOX is never seen. */
+/*
+ * All in one transaction: a store without INBOX is never seen. The names of index.tdb and msg/ are
+ * synced before, whoever made them: where there are mailboxes, their files have lasting names.
+ */
 static int make_first_mailboxes(struct store *s)
 {
-	int error = db_begin(s->index);
+	int error = folder_sync(s->dirfd);
+	if (error == 0)
+		error = db_begin(s->index);
 	if (error < 0)
 		return error;
 	struct global global;

@@ -17,7 +17,8 @@
 
 struct store;
 /* mail_dirfd: mail/NAME/, kept open by the caller for the store's life. Makes INBOX, Sent, Drafts,
- * Archive, Trash, Junk in a new store when create. -ENOENT, -EBUSY, -EUCLEAN. */
+ * Archive, Trash, Junk in a new store when create. One struct store per account and process, made
+ * after any fork (db/db.h). -ENOENT, -EBUSY, -EUCLEAN. */
 must_use int store_open(int mail_dirfd, bool create, struct store **ret);
 void store_close(struct store *s);
 
