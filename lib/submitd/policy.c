@@ -81,7 +81,7 @@ int policy_recipient(struct session *s, const struct smtp_path *recipient, struc
 static int postmaster(
     struct session *s, struct arena *scratch, struct span *ret, struct smtp_status *ret_refusal)
 {
-	struct config_account account;
+	struct config_account account = {0};
 	int error = -ENOENT;
 	if (s->global.postmaster.n)
 		error = config_account(s->config, s->global.postmaster, scratch, &account);
