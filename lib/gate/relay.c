@@ -32,13 +32,15 @@ void relay_run(struct channel client, struct span from_client, struct channel se
     struct span from_session)
 {
 	struct flow up, down;
-	int64_t last_progress_ms = monotonic_ms();
+	int64_t last_progress_ms = monotonic_ms(), stop_ms = INT64_MAX;
 
 	catch_sigterm();
 	flow_init(&up, &client, &session, from_client);
 	flow_init(&down, &session, &client, from_session);
 	for (;;) {
-		if (must_stop && up.state == FLOW_OPEN)
+		if (must_stop && stop_ms == INT64_MAX)
+			stop_ms = monotonic_ms() + RELAY_STOP_MS;
+		if (monotonic_ms() >= stop_ms && up.state == FLOW_OPEN)
 			up.state = FLOW_ENDING; /* to the session as if the client had ended */
 		bool moved_up = flow_step(&up), moved_down = flow_step(&down);
 		if (moved_down)
@@ -56,6 +58,8 @@ void relay_run(struct channel client, struct span from_client, struct channel se
 		} else {
 			last_progress_ms = monotonic_ms();
 		}
+		if (stop_ms != INT64_MAX && up.state == FLOW_OPEN && timeout_ms < 0)
+			timeout_ms = MAX(stop_ms - monotonic_ms(), 0);
 		if (wait_for_events(&up, &down, (int)timeout_ms) < 0)
 			break;
 	}
@@ -74,8 +78,8 @@ static void on_sigterm(int number)
 }
 
 /*
- * SIGTERM ends the relay like the end of the client's input, so that the session has its last word.
- * It is blocked but for the wait, so that none is missed between the look and the wait.
+ * At SIGTERM the session, which got it too, has its last word (BYE) and ends; where it did not, it is
+ * told after RELAY_STOP_MS that the client has ended. The signal is blocked but for the wait, so that none is missed between the look and the wait.
  */
 static void catch_sigterm(void)
 {

@@ -121,7 +121,7 @@ static int authenticate(struct connection *c, const struct peer *p, struct smtp_
 	    .tls = c->tls,
 	    .tls_verified = c->verified,
 	    .binding = {c->tls, c->facts.exporter, c->facts.unique, c->facts.server_end_point},
-	    .allowed = p->mechanisms,
+	    .allowed = p->mechanisms ? p->mechanisms : SASL_WITHOUT_CLEAR_PASSWORD,
 	};
 	return smtp_client_auth(c->client, &o, outcome);
 }
