@@ -18,7 +18,7 @@
 
 /* What POSTERN_PROBE names. */
 struct targets {
-	char *file, *folder, *queue, *limits, *unix_path;
+	char *file, *folder, *mail, *queue, *limits, *unix_path;
 	uint16_t tcp_port, udp_port;
 	pid_t pid;
 };
@@ -43,6 +43,7 @@ void sandbox_probe(const char *where, int fd)
 	probe_processes(where, fd, &t);
 	free(t.file);
 	free(t.folder);
+	free(t.mail);
 	free(t.queue);
 	free(t.limits);
 	free(t.unix_path);
@@ -111,6 +112,9 @@ static void probe_files(const char *where, int fd, const struct targets *t)
 	    try_open(join(t->folder, "probe", path), O_CREAT | O_WRONLY));
 	report(where, fd, "unlink-in-account",
 	    unlinkat(AT_FDCWD, join(t->folder, "changes", path), 0) < 0 ? -errno : 0);
+	report(where, fd, "list-mail", try_open(t->mail, O_RDONLY | O_DIRECTORY));
+	report(where, fd, "create-in-mail",
+	    try_open(join(t->mail, "probe", path), O_CREAT | O_WRONLY));
 	report(where, fd, "list-queue", try_open(t->queue, O_RDONLY | O_DIRECTORY));
 
 	/* A write lock on limits.tdb would hold up every login. */

@@ -102,12 +102,16 @@ class Peer:
         self.log.seek(0)
         return self.log.read().decode()
 
+    def children(self):
+        """The session's pid, in a list."""
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
+                  encoding="ascii") as f:
+            return [int(pid) for pid in f.read().split()]
+
     def resident_kib(self):
-        """Private dirty memory of gate and session (root), or their resident memory."""
+        """Resident memory of gate and session; what they share is counted twice."""
         total = 0
-        children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
-                                  check=False).stdout.split()
-        for pid in [self.process.pid, *map(int, children)]:
+        for pid in [self.process.pid, *self.children()]:
             with open(f"/proc/{pid}/statm", encoding="ascii") as f:
                 total += int(f.read().split()[1]) * resource.getpagesize() // 1024
         return total
