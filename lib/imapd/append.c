@@ -21,12 +21,12 @@ struct incoming {
 
 static struct answer refuse(struct imapd *c, struct answer answer);
 static struct answer check_target(struct imapd *c, struct span name, bool *ret_good);
+static bool is_over_quota(struct imapd *c);
 static bool take_message(struct imapd *c, struct incoming *in);
 static void take_piece(struct incoming *in, struct span piece);
 static bool take_rest(struct imapd *c, bool utf8, struct answer *ret_answer);
 static struct answer store_message(
     struct imapd *c, struct span name, const struct append_item *item);
-static const struct span *copy_keywords(struct imapd *c, const struct imap_flags *flags);
 
 struct answer imapd_append(struct imapd *c)
 {
@@ -40,11 +40,10 @@ struct answer imapd_append(struct imapd *c)
 	if (!good || in.error)
 		return refuse(c, answer);
 
-	/* what the rest of the command does not touch */
 	struct append_item item = {
 	    .draft = in.draft,
 	    .flags = command->append.flags.system,
-	    .keywords = copy_keywords(c, &command->append.flags),
+	    .keywords = command->append.flags.keywords,
 	    .keyword_count = command->append.flags.keyword_count,
 	    .internal_date_s = command->append.has_date ? command->append.date_s : wall_ms() / 1000,
 	    .zone_minutes = command->append.has_date ? command->append.zone_minutes : 0,
@@ -84,16 +83,21 @@ static struct answer check_target(struct imapd *c, struct span name, bool *ret_g
 	int error = store_status(c->store, name, &c->scratch, &info);
 	if (error == -ENOENT || (!error && !info.selectable))
 		return answer_no("TRYCREATE", "There is no such mailbox");
+	if (!error && is_over_quota(c))
+		error = -EDQUOT;
 	*ret_good = !error;
 	return error ? answer_error(error) : answer_ok("");
 }
 
-static const struct span *copy_keywords(struct imapd *c, const struct imap_flags *flags)
+/* Before it is read; what counts is what store_append() says. */
+static bool is_over_quota(struct imapd *c)
 {
-	struct span *copy = ARENA_ARRAY(&c->scratch, struct span, flags->keyword_count);
-	for (size_t i = 0; i < flags->keyword_count; i++)
-		copy[i] = arena_span(&c->scratch, flags->keywords[i]);
-	return copy;
+	const struct config_account *account = &c->session->account;
+	uint64_t bytes, messages;
+	if (store_usage(c->store, &bytes, &messages))
+		return false;
+	return (account->quota_bytes && bytes + c->command->append.bytes > account->quota_bytes) ||
+	       (account->quota_messages && messages >= account->quota_messages);
 }
 
 /* False: the peer is gone. */

@@ -18,6 +18,8 @@ enum {
 	IMAPD_WRITE_TIMEOUT_MS = 5 * 60 * 1000, /* of a client that does not read */
 	IMAPD_POLL_MS = 1000,		/* between looks for changes where there is no inotify */
 	IMAPD_EXPIRY_GRACE_MS = 60000,	/* for a command that runs when the credential expires */
+	IMAPD_FRESH_MS = 2000,		/* a younger change of the account is looked at again */
+	IMAPD_STOP_S = 30,		/* for the command that runs at SIGTERM */
 	IMAPD_BAD_COMMANDS_MAX = 20,	/* in a row; then BYE */
 	IMAPD_OUT_BYTES_MAX = 16 << 20, /* of one response's part that is put together in memory */
 	IMAPD_OUT_KEPT_BYTES = 65536,	/* what the connection keeps of it between commands */

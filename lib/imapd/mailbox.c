@@ -120,6 +120,8 @@ struct answer imapd_status(struct imapd *c)
 	struct span name = c->command->status.name;
 	struct mailbox_info info;
 	int error = store_status(c->store, name, &c->scratch, &info);
+	if (!error && !info.selectable)
+		error = -ENOENT;
 	if (error)
 		return answer_error(error);
 	const struct {

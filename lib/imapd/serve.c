@@ -210,8 +210,9 @@ static void finish(struct imapd *c, struct span tag, bool tell_expunges, struct 
 		imapd_bye(c, "The selected mailbox was deleted");
 		return;
 	}
-	if (error && answer.kind == ANSWER_OK)
-		answer = answer_error(error);
+	/* what the command did stands all the same: only the log is told of other errors */
+	if (error && error != -EBUSY)
+		log_line(LOG_LEVEL_ERROR, "looking for changes: %s", strerror(-error));
 	put_answer(c, tag, answer);
 }
 

@@ -116,8 +116,7 @@ static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct
 		return answer_no(NULL, "This mechanism is not offered");
 	bool aborted = false;
 	enum sasl_outcome outcome = converse(c, sasl, initial, &aborted);
-	enum login_result result =
-	    aborted ? LOGIN_ABORTED : session_sasl_end(c->session, sasl, outcome);
+	enum login_result result = session_sasl_end(c->session, sasl, outcome);
 	sasl_server_free(sasl);
 	if (result == LOGIN_OK) {
 		struct answer answer = answer_ok("Logged in");
