@@ -43,21 +43,21 @@ void config_close(struct config *c)
 
 int config_global(struct config *c, struct arena *a, struct config_global *ret)
 {
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'G', SPAN(""), a, &record);
 	return rc < 0 ? rc : record_read_global(record, a, ret);
 }
 
 int config_account(struct config *c, struct span name, struct arena *a, struct config_account *ret)
 {
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'A', name, a, &record);
 	return rc < 0 ? rc : record_read_account(record, a, ret);
 }
 
 int config_domain(struct config *c, struct span name, struct arena *a, struct config_domain *ret)
 {
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'D', name, a, &record);
 	return rc < 0 ? rc : record_read_domain(record, a, ret);
 }
@@ -65,14 +65,14 @@ int config_domain(struct config *c, struct span name, struct arena *a, struct co
 int config_transport(
     struct config *c, struct span name, struct arena *a, struct config_transport *ret)
 {
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'T', name, a, &record);
 	return rc < 0 ? rc : record_read_transport(record, a, ret);
 }
 
 int config_global_routes(struct config *c, struct arena *a, struct route_list *ret)
 {
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'R', SPAN(""), a, &record);
 	return rc < 0 ? rc : record_read_routes(record, a, ret);
 }
@@ -138,7 +138,7 @@ static int find_owner(struct config *c, struct span local, struct span domain, s
 	str_append(&name, local);
 	str_append_char(&name, '@');
 	str_append(&name, domain);
-	struct span record;
+	struct span record = SPAN_NONE;
 	int rc = str_error(&name);
 	if (rc == 0)
 		rc = fetch(c, '@', str_span(&name), a, &record);

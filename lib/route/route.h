@@ -4,7 +4,8 @@
 #include "base/arena.h"
 
 struct route {
-	const struct span *from_domains, *to_domains; /* "example.org" or ".example.org"; empty list: any */
+	const struct span *from_domains,
+	    *to_domains; /* "example.org" or ".example.org"; empty list: any */
 	size_t from_count, to_count;
 	uint32_t minimum_attempts; /* attempts already made */
 	struct span transport;	   /* "": direct */

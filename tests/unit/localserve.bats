@@ -20,7 +20,7 @@ teardown() {
 	rm -rf "$dir"
 }
 start() {
-	"$BUILD/bin/postern" localserve --dir "$dir/instance" --port-base $base >"$dir/out" 2>&1 3>&- &
+	"$BUILD/bin/postern" localserve --dir "$dir/instance" --port-base "$base" >"$dir/out" 2>&1 3>&- &
 	pid=$!
 	local i
 	for ((i = 0; i < 200; i++)); do
@@ -75,7 +75,7 @@ first_line() { # PORT: what the handler says
 	wait "$pid"
 	start
 	cmp "$dir/instance/passwords" "$dir/before"
-	run "$BUILD/bin/postern" localserve --dir "$dir/second" --port-base $base
+	run "$BUILD/bin/postern" localserve --dir "$dir/second" --port-base "$base"
 	[ "$status" -eq 75 ] || { echo "$output"; false; }
 	[[ $output == *"another --port-base"* ]]
 	kill -INT "$pid"
@@ -85,7 +85,7 @@ first_line() { # PORT: what the handler says
 
 @test "localserve: a throwaway instance is removed" {
 	export TMPDIR=$dir
-	"$BUILD/bin/postern" localserve --port-base $base >"$dir/out" 2>&1 3>&- &
+	"$BUILD/bin/postern" localserve --port-base "$base" >"$dir/out" 2>&1 3>&- &
 	pid=$!
 	for ((i = 0; i < 200; i++)); do
 		! grep -q '^Postern serves' "$dir/out" || break
