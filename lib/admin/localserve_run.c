@@ -163,13 +163,13 @@ static void start_runner(struct localserve *s)
 /* As inetd does: fd 0 is the connection. 1 is nothing, 2 is the log. */
 static pid_t start_program(struct localserve *s, const char *program, const char *option, int fd)
 {
-	const char *path = arena_format(&s->admin->arena, "%s/%s", s->programs, program).p;
 	pid_t pid = fork();
 	if (pid < 0)
 		problem(STATUS_TEMPORARY, "%s cannot be started: %s", program, strerror(errno));
 	if (pid != 0)
 		return pid;
 	prepare_child(s);
+	const char *path = arena_format(&s->admin->arena, "%s/%s", s->programs, program).p;
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (dup2(fd >= 0 ? fd : null_fd, STDIN_FILENO) >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0 &&
 	    dup2(s->log_fd, STDERR_FILENO) >= 0)
