@@ -24,7 +24,7 @@ teardown() {
 	[ ! -e "$dir/kept/ready" ]
 }
 
-@test "localserve: mail for elsewhere comes back, idle sessions end with it" {
+@test "localserve: open sessions end with it" {
 	"$BUILD/bin/postern" localserve --dir "$dir/i" --port-base "$base" >"$dir/out" 2>&1 3>&- &
 	pid=$!
 	for ((n = 0; n < 200; n++)); do
@@ -32,16 +32,6 @@ teardown() {
 		sleep 0.05
 	done
 	cd "$dir/i"
-	printf 'From: user@localhost\r\nTo: a@example.net\r\nSubject: away\r\n\r\nx\r\n' >"$dir/m"
-	curl -sS -m 10 --cacert server.pem --cert clients/user.pem "smtps://localhost:$((base + 465))" \
-		--mail-from user@localhost --mail-rcpt a@example.net -T "$dir/m"
-	for ((n = 0; n < 100; n++)); do
-		run curl -sS -m 10 --cacert server.pem --cert clients/user.pem \
-			"imaps://localhost:$((base + 993))/INBOX" -X 'STATUS INBOX (MESSAGES)'
-		[[ $output != *"MESSAGES 1"* ]] || break
-		sleep 0.1
-	done
-	[[ $output == *"MESSAGES 1"* ]]
 	(sleep 60 | openssl s_client -quiet -connect "127.0.0.1:$((base + 993))" -cert clients/user.pem \
 		>"$dir/idle" 2>/dev/null) 3>&- &
 	client=$!
