@@ -1,6 +1,7 @@
 #include "gate/gate.h"
 
 #include <assert.h>
+#include <malloc.h>
 
 #include "base/encode.h"
 #include "gate/relay.h"
@@ -255,7 +256,8 @@ static void hand_over(struct gate *g)
 	if (stream_swap(g->client, none, &client) < 0 ||
 	    stream_swap(g->session, none, &session) < 0)
 		return; /* the client is gone; the session sees that when gate_clear() closes */
-	g->channel = none;
-	str_clear_secret(&g->body);
+	/* What the login needed is given back: from here on the connection may idle for days. */
+	gate_clear(g);
+	(void)malloc_trim(0);
 	relay_run(client, str_span(&from_client), session, str_span(&from_session));
 }

@@ -15,6 +15,7 @@
 #include "gate/session.h"
 #include "io/file.h"
 #include "sys/sandbox.h"
+#include "tls/proof.h"
 
 /*
  * Which of the two is the parent? The gate: systemd and inetd watch the process that they started,
@@ -206,6 +207,11 @@ static int prepare(struct start *s)
 	if (rc < 0)
 		s->handler->log(LOG_LEVEL_ERROR, "OpenSSL cannot be initialised");
 	random_bytes(u->nonce, sizeof(u->nonce));
+	/* Before the fork, so that the two share the memory; the gate needs it at once anyway. */
+	if (rc == 0 && !s->options.account) {
+		tls_prepare();
+		proof_prepare();
+	}
 	return rc;
 }
 

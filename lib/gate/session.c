@@ -128,7 +128,6 @@ static int start(struct decision *d)
 	rc = keys_secret(u->keys_fd, d->guard.lookup.secret, &d->guard.lookup.iterations);
 	if (rc < 0)
 		d->handler->log(LOG_LEVEL_ERROR, "keys/secret: %s", strerror(-rc));
-	proof_prepare(); /* while the gate is busy with the handshake */
 	return rc;
 }
 

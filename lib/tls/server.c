@@ -23,6 +23,11 @@ static int add_nonce(SSL *ssl, unsigned type, unsigned where, const unsigned cha
 static int choose_identity(SSL *ssl, int *alert, void *context);
 static bool use_identity(SSL *ssl, const struct identity *identity);
 
+void tls_prepare(void)
+{
+	SSL_CTX_free(SSL_CTX_new(TLS_server_method())); /* the fetched algorithms stay */
+}
+
 int tls_server_new(const struct tls_identity *identities, size_t count,
     bool request_client_certificate, const uint8_t nonce[TLS_NONCE_BYTES], struct tls_server **ret,
     struct str *ret_error)

@@ -19,6 +19,11 @@ struct tls_identity {
 };
 struct tls_server;
 /*
+ * Loads of OpenSSL what tls_server_new() would load at its first call: before a fork, so that the
+ * processes share the memory (some 200 KiB) instead of each having its own.
+ */
+void tls_prepare(void);
+/*
  * The identity whose certificate has the name that the client asks for serves it (several, if they
  * differ in the kind of key: the client's signature algorithms choose); the first one serves names
  * that no certificate has. -EINVAL: *ret_error says why. The nonce may be NULL if no client
