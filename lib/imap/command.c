@@ -362,8 +362,11 @@ static bool pattern(struct imap_cursor *c, struct span_list *found)
 	struct span wire, name;
 	if (!cursor_pattern(c, &wire))
 		return false;
-	if (imap_mailbox_decode(wire, c->mode, c->arena, &name) != 0)
-		return cursor_fail(c, -EINVAL, "LIST: a pattern is malformed");
+	int error = imap_mailbox_decode(wire, c->mode, c->arena, &name);
+	if (error == -ENAMETOOLONG)
+		return cursor_fail(c, -E2BIG, "LIST: a pattern is too long");
+	if (error) /* no mailbox can be called like that: nothing matches it */
+		return true;
 	return span_list_add(c, found, name);
 }
 

@@ -116,8 +116,8 @@ struct imap_command {
 			unsigned selection, returned; /* IMAP_LIST_* */
 			struct span reference;
 			const struct span *patterns; /* UTF-8 */
-			size_t pattern_count;
-		} list; /* LSUB, too */
+			size_t pattern_count;	     /* 0: none that a name could match */
+		} list;				     /* LSUB, too */
 		struct {
 			struct span name;
 			unsigned items; /* IMAP_STATUS_* */
@@ -159,8 +159,9 @@ struct imap_command {
 };
 
 /*
- * -EINVAL bad syntax, -ENOSYS no such command, -E2BIG some limit: all answered BAD, with *ret_error,
- * one line of English for the client. The mode says how mailbox names are written.
+ * -EINVAL bad syntax, -ENOSYS no such command, -E2BIG some limit: answered BAD; -EILSEQ a string that
+ * is no mailbox's name (not well-formed modified UTF-7, too long): NO. *ret_error is one line of
+ * English for the client. The mode says how mailbox names are written.
  */
 must_use int imap_command_parse(struct span text, enum imap_text mode, struct arena *a,
     struct imap_command *ret, const char **ret_error);

@@ -207,7 +207,7 @@ bool cursor_mailbox(struct imap_cursor *c, struct span *ret)
 	if (!cursor_astring(c, &wire))
 		return false;
 	if (imap_mailbox_decode(wire, c->mode, c->arena, ret) != 0)
-		return cursor_fail(c, -EINVAL, "A mailbox name is malformed");
+		return cursor_fail(c, -EILSEQ, "No mailbox can have this name");
 	return true;
 }
 

@@ -13,7 +13,7 @@ struct imap_cursor {
 	struct arena *arena;
 	enum imap_text mode;
 	const char *error; /* the first that was noted; NULL: none */
-	int code;	   /* of error: -EINVAL, -E2BIG */
+	int code;	   /* of error: -EINVAL, -E2BIG, -EILSEQ */
 };
 
 /* Notes the error unless there is one; false, for `return cursor_fail(…)`. */
@@ -41,7 +41,7 @@ bool cursor_nstring(struct imap_cursor *c, struct span *ret);
 bool cursor_astring(struct imap_cursor *c, struct span *ret);
 /* "list-mailbox": as astring, with wildcards. */
 bool cursor_pattern(struct imap_cursor *c, struct span *ret);
-/* An astring decoded by imap_mailbox_decode(). */
+/* An astring decoded by imap_mailbox_decode(); -EILSEQ where that fails. */
 bool cursor_mailbox(struct imap_cursor *c, struct span *ret);
 bool cursor_seqset(struct imap_cursor *c, struct seqset *ret);
 /* "(\Seen foo)" or, for STORE, the same without parentheses up to the end. */

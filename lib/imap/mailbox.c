@@ -24,7 +24,9 @@ int imap_mailbox_decode(struct span wire, enum imap_text mode, struct arena *a, 
 	struct str plain cleanup(str_clear) = STR_INIT(NAME_BYTES_MAX);
 	struct str composed cleanup(str_clear) = STR_INIT(NAME_BYTES_MAX);
 	int error = 0;
-	if (wire.n > NAME_BYTES_MAX || span_index(wire, '\0') != SIZE_MAX)
+	if (wire.n > NAME_BYTES_MAX)
+		return -ENAMETOOLONG;
+	if (span_index(wire, '\0') != SIZE_MAX)
 		return -EINVAL;
 	if (mode == IMAP_TEXT_ASCII && is_ascii_text(wire))
 		error = text_utf7_decode(wire, &plain);

@@ -29,10 +29,11 @@ struct imap_limits {
 	uint64_t
 	    discard_bytes; /* of refused non-synchronising literals that are read and dropped */
 };
-#define IMAP_LIMITS_BEFORE_LOGIN                  \
-	((struct imap_limits){.line_bytes = 8192, \
-	    .literal_bytes = 1024,                \
-	    .total_bytes = 16384,                 \
+/* An ID may have 30 fields with values of 1,024 bytes (RFC 2971 §3.3): 32 KiB, before login, too. */
+#define IMAP_LIMITS_BEFORE_LOGIN                   \
+	((struct imap_limits){.line_bytes = 32768, \
+	    .literal_bytes = 1024,                 \
+	    .total_bytes = 40960,                  \
 	    .discard_bytes = 65536})
 #define IMAP_LIMITS_AFTER_LOGIN                    \
 	((struct imap_limits){.line_bytes = 65536, \

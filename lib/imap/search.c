@@ -12,21 +12,21 @@ struct key_name {
 	enum argument argument;
 	bool negated;	    /* the key stands for NOT of that */
 	unsigned flag;	    /* of IMAP_SEARCH_FLAG */
-	const char *header; /* of IMAP_SEARCH_HEADER without a name of its own */
+	const char *header; /* of IMAP_SEARCH_HEADER, _ADDRESS without a name of its own */
 };
 
 /* Sorted by name. */
 static const struct key_name key_names[] = {
     {"ALL", IMAP_SEARCH_ALL, ARG_NONE, false, 0, NULL},
     {"ANSWERED", IMAP_SEARCH_FLAG, ARG_NONE, false, IMAP_FLAG_ANSWERED, NULL},
-    {"BCC", IMAP_SEARCH_HEADER, ARG_TEXT, false, 0, "Bcc"},
+    {"BCC", IMAP_SEARCH_ADDRESS, ARG_TEXT, false, 0, "Bcc"},
     {"BEFORE", IMAP_SEARCH_BEFORE, ARG_DAY, false, 0, NULL},
     {"BODY", IMAP_SEARCH_BODY, ARG_TEXT, false, 0, NULL},
-    {"CC", IMAP_SEARCH_HEADER, ARG_TEXT, false, 0, "Cc"},
+    {"CC", IMAP_SEARCH_ADDRESS, ARG_TEXT, false, 0, "Cc"},
     {"DELETED", IMAP_SEARCH_FLAG, ARG_NONE, false, IMAP_FLAG_DELETED, NULL},
     {"DRAFT", IMAP_SEARCH_FLAG, ARG_NONE, false, IMAP_FLAG_DRAFT, NULL},
     {"FLAGGED", IMAP_SEARCH_FLAG, ARG_NONE, false, IMAP_FLAG_FLAGGED, NULL},
-    {"FROM", IMAP_SEARCH_HEADER, ARG_TEXT, false, 0, "From"},
+    {"FROM", IMAP_SEARCH_ADDRESS, ARG_TEXT, false, 0, "From"},
     {"HEADER", IMAP_SEARCH_HEADER, ARG_HEADER, false, 0, NULL},
     {"KEYWORD", IMAP_SEARCH_KEYWORD, ARG_ATOM, false, 0, NULL},
     {"LARGER", IMAP_SEARCH_LARGER, ARG_NUMBER, false, 0, NULL},
@@ -44,7 +44,7 @@ static const struct key_name key_names[] = {
     {"SMALLER", IMAP_SEARCH_SMALLER, ARG_NUMBER, false, 0, NULL},
     {"SUBJECT", IMAP_SEARCH_HEADER, ARG_TEXT, false, 0, "Subject"},
     {"TEXT", IMAP_SEARCH_TEXT, ARG_TEXT, false, 0, NULL},
-    {"TO", IMAP_SEARCH_HEADER, ARG_TEXT, false, 0, "To"},
+    {"TO", IMAP_SEARCH_ADDRESS, ARG_TEXT, false, 0, "To"},
     {"UID", IMAP_SEARCH_UID, ARG_UID, false, 0, NULL},
     {"UNANSWERED", IMAP_SEARCH_FLAG, ARG_NONE, true, IMAP_FLAG_ANSWERED, NULL},
     {"UNDELETED", IMAP_SEARCH_FLAG, ARG_NONE, true, IMAP_FLAG_DELETED, NULL},

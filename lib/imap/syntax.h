@@ -94,9 +94,10 @@ enum imap_search_kind {
 	IMAP_SEARCH_SENT_SINCE,
 	IMAP_SEARCH_LARGER, /* number */
 	IMAP_SEARCH_SMALLER,
-	IMAP_SEARCH_HEADER, /* name, text; FROM, TO, CC, BCC, SUBJECT are HEADER; text "": exists */
-	IMAP_SEARCH_BODY,   /* text */
-	IMAP_SEARCH_TEXT,   /* text */
+	IMAP_SEARCH_HEADER,  /* name, text; SUBJECT is HEADER, too; text "": exists */
+	IMAP_SEARCH_ADDRESS, /* name, text; FROM, TO, CC, BCC: HEADER, or in an address of it */
+	IMAP_SEARCH_BODY,    /* text */
+	IMAP_SEARCH_TEXT,    /* text */
 };
 struct imap_search_key {
 	enum imap_search_kind kind;

@@ -38,7 +38,7 @@ void imap_put_section_name(struct str *out, const struct imap_fetch_item *item);
 /*
  * A mailbox name from the wire to UTF-8, NFC, in the arena; "inbox" becomes "INBOX" (the first
  * level of "inbox/x", too). In ASCII mode modified UTF-7; a name with 8-bit bytes is UTF-8 in both.
- * -EINVAL: malformed.
+ * -EINVAL: malformed; -ENAMETOOLONG.
  */
 must_use int imap_mailbox_decode(
     struct span wire, enum imap_text mode, struct arena *a, struct span *ret);

@@ -21,6 +21,7 @@ static bool load(struct content *t);
 static struct span read_header(struct content *t, uint32_t start, uint32_t end);
 static bool any_field_has(struct content *t, struct span header, struct span needle);
 static bool value_has(struct content *t, struct span value, struct span needle);
+static bool address_has(struct content *t, struct span value, struct span needle);
 static bool is_text(const struct mime_part *part);
 static bool leaf_has(struct content *t, const struct mime_part *part, struct span needle);
 static bool scan_piece(struct scan *scan, bool last);
@@ -53,6 +54,23 @@ bool content_header_has(struct content *t, struct span name, struct span needle)
 		if (!needle.n || value_has(t, field.value, needle))
 			return true;
 	}
+	return false;
+}
+
+/*
+ * RFC 3501 §6.4.4 searches "the envelope structure's FROM field": comments and blanks within an
+ * address, which the header's text has, do not hide it.
+ */
+bool content_address_has(struct content *t, struct span name, struct span needle)
+{
+	if (content_header_has(t, name, needle))
+		return true;
+	struct span rest = t->header;
+	struct header_field field;
+	while (header_next(&rest, &field))
+		if (span_is_set(field.name) && span_equal_nocase(field.name, name) &&
+		    address_has(t, field.value, needle))
+			return true;
 	return false;
 }
 
@@ -134,6 +152,24 @@ static bool value_has(struct content *t, struct span value, struct span needle)
 	text_decode_words(str_span(&unfolded), &decoded);
 	casemap(str_span(&decoded), &mapped);
 	return span_find(str_span(&mapped), needle) != SIZE_MAX;
+}
+
+static bool address_has(struct content *t, struct span value, struct span needle)
+{
+	struct address_list list = address_parse(value, t->arena);
+	struct str address cleanup(str_clear) = STR_INIT(IMAPD_HEADER_BYTES_MAX * 2);
+	struct str mapped cleanup(str_clear) = STR_INIT(IMAPD_OUT_BYTES_MAX * 2);
+	for (size_t i = 0; i < list.count; i++) {
+		if (list.items[i].kind != ADDRESS_MAILBOX)
+			continue;
+		str_reset(&address);
+		str_reset(&mapped);
+		address_put(&address, &list.items[i]);
+		casemap(str_span(&address), &mapped);
+		if (span_find(str_span(&mapped), needle) != SIZE_MAX)
+			return true;
+	}
+	return false;
 }
 
 static bool is_text(const struct mime_part *part)

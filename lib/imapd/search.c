@@ -78,8 +78,8 @@ static struct node *compile(struct imapd *c, const struct imap_search_key *key)
 		    seqset_bind(&key->set, count ? view_uid(c->view, count) : 0, &c->scratch);
 	if (key->kind == IMAP_SEARCH_KEYWORD)
 		n->keyword = keyword_bit(c, key->text);
-	if (key->kind == IMAP_SEARCH_HEADER || key->kind == IMAP_SEARCH_BODY ||
-	    key->kind == IMAP_SEARCH_TEXT)
+	if (key->kind == IMAP_SEARCH_HEADER || key->kind == IMAP_SEARCH_ADDRESS ||
+	    key->kind == IMAP_SEARCH_BODY || key->kind == IMAP_SEARCH_TEXT)
 		n->needle = content_needle(key->text, &c->scratch);
 	struct node **end = &n->children;
 	for (const struct imap_search_key *k = key->children; k; k = k->next) {
@@ -194,6 +194,7 @@ static bool evaluate_text(struct search *s, const struct node *n)
 	int64_t day;
 	switch (key->kind) {
 	case IMAP_SEARCH_HEADER: return content_header_has(&s->content, key->name, n->needle);
+	case IMAP_SEARCH_ADDRESS: return content_address_has(&s->content, key->name, n->needle);
 	case IMAP_SEARCH_BODY: return content_body_has(&s->content, n->needle, false);
 	case IMAP_SEARCH_TEXT: return content_body_has(&s->content, n->needle, true);
 	case IMAP_SEARCH_SENT_BEFORE:

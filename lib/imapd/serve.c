@@ -163,6 +163,11 @@ static void one_command(struct imapd *c, bool append)
 	int error = imap_command_parse(text, IMAP_TEXT_ASCII, &c->scratch, &command, &problem);
 	if (append && (error || command.kind != IMAP_APPEND) && !refuse_append(c))
 		return;
+	if (error == -EILSEQ) {
+		c->tolerant = false;
+		finish(c, tag, true, answer_no("CANNOT", problem));
+		return;
+	}
 	if (error) {
 		c->tolerant = false;
 		finish(c, tag, true, answer_bad(problem));

@@ -268,7 +268,7 @@ static void test_search(struct arena *a)
 	check_int(either->children->children->next->kind, IMAP_SEARCH_SEQUENCE);
 	const struct imap_search_key *negation = either->children->next;
 	check_int(negation->kind, IMAP_SEARCH_NOT);
-	check_int(negation->children->kind, IMAP_SEARCH_HEADER);
+	check_int(negation->children->kind, IMAP_SEARCH_ADDRESS);
 	check_span(negation->children->name, SPAN("From"));
 	check_span(negation->children->text, SPAN("x"));
 	check(negation->next == NULL);
@@ -303,7 +303,8 @@ static void test_limits(struct arena *a)
 	check_int(parse_repeated("a FETCH 1 BODY[1", ".1", 5000, "]", a), -E2BIG);
 	check_int(parse_repeated("a FETCH 1", ",1", SEQSET_RANGES_MAX, " UID", a), -E2BIG);
 	check_int(parse_repeated("a FETCH 1 BODY[HEADER.FIELDS (A", " A", 5000, ")]", a), -E2BIG);
-	check_int(parse_repeated("a LIST \"\" ", "*", 5000, "", a), -EINVAL);
+	check_int(parse_repeated("a LIST \"\" ", "*", 5000, "", a), -E2BIG);
+	check_int(parse_repeated("a SELECT ", "x", 5000, "", a), -EILSEQ);
 	check_int(parse_repeated("", "t", IMAP_TAG_BYTES_MAX + 1, " NOOP", a), -EINVAL);
 	check_int(parse_repeated("a LOGIN {", "9", 100, "}\r\n", a), -EINVAL);
 }
