@@ -185,6 +185,41 @@ static void test_cut(const struct test_folder *f)
 	check_int(client_end(&c), 0);
 }
 
+/* What cannot be understood any more ends the connection; what can is answered and gone over. */
+static void test_long(const struct test_folder *f)
+{
+	struct client c = client_start(f, &(struct test_options){.message_size_max = 1000});
+	struct str word cleanup(str_clear) = STR_INIT(1 << 20);
+	while (word.n < 70000)
+		str_append_cstr(&word, "0123456789");
+	stream_write_cstr(c.stream, "a1 SELECT ");
+	stream_write(c.stream, str_span(&word));
+	stream_write_cstr(c.stream, "\r\n");
+	check(stream_flush(c.stream) == 0 && span_is_set(read_until(&c, "* BYE The line")));
+	check(!span_is_set(next_line(&c)));
+	check_int(client_end(&c), 0);
+
+	c = client_start(f, &(struct test_options){.message_size_max = 1000});
+	check(says(&c, "a1 APPEND INBOX {9999999999999+}\r\n", "* BYE The"));
+	check_int(client_end(&c), 0);
+
+	c = client_start(f, &(struct test_options){0});
+	str_reset(&word);
+	for (int i = 0; i < 200; i++)
+		str_append_cstr(&word, "(");
+	stream_format(c.stream, "a1 SELECT INBOX\r\na2 SEARCH %s\r\n", word.data);
+	check(says(&c, "", "a2 BAD"));
+	str_reset(&word);
+	for (int i = 0; i < 30000; i++)
+		str_append_cstr(&word, "1,");
+	stream_write_cstr(c.stream, "a3 FETCH ");
+	stream_write(c.stream, str_span(&word));
+	check(says(&c, "1 FLAGS\r\n", "a3 BAD"));
+	check(says(&c, "a4 FETCH 1:4294967295 FLAGS\r\na5 FETCH 0 FLAGS\r\n", "a5 BAD"));
+	check(says(&c, "a6 NOOP\r\n", "a6 OK"));
+	check_int(client_end(&c), 0);
+}
+
 static void test_idle(const struct test_folder *f)
 {
 	struct client watcher = client_start(f, &(struct test_options){0});
@@ -221,6 +256,7 @@ int main(void)
 	test_folder_make(&f);
 	test_line_ends(&f);
 	test_cut(&f);
+	test_long(&f);
 	test_idle(&f);
 	test_pipelined(&f);
 	test_expiry(&f);
