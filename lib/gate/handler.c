@@ -170,7 +170,7 @@ static int prepare(struct start *s)
 	paths_init(&s->paths, s->options.instance);
 	str_init(&s->peer, LOG_CONTEXT_MAX_BYTES);
 	str_init(&s->local, LOG_CONTEXT_MAX_BYTES);
-	if (s->connection.kind == ACTIVATION_PIPE) {
+	if (s->connection.kind != ACTIVATION_SOCKET) {
 		str_append_cstr(&s->peer, "pipe");
 		str_append_cstr(&s->local, "pipe");
 	} else {
@@ -270,8 +270,14 @@ static int open_folders(struct start *s)
 	return rc;
 }
 
+/* Whoever reaches it is logged in: by a pipe or a Unix socket of this host's, never from the network. */
 static int run_tunnel(struct start *s)
 {
+	if (s->connection.kind == ACTIVATION_SOCKET) {
+		s->handler->log(
+		    LOG_LEVEL_ERROR, "--account is for pipes, not for network connections");
+		return EX_USAGE;
+	}
 	struct stream *peer = stream_new(channel_fds(s->connection.fd_in, s->connection.fd_out));
 	return session_run_tunnel(&s->setup, span_cstr(s->options.account), peer);
 }

@@ -507,7 +507,7 @@ static int compare_calls(const void *a, const void *b)
 static size_t make_ranges(const struct call_list *lists, size_t count, enum verdict unlisted,
     struct range ranges[RANGES_MAX])
 {
-	struct ranked_call calls[CALLS_MAX];
+	struct ranked_call calls[CALLS_MAX] = {0};
 	enum verdict current = unlisted;
 	uint32_t next = 0;
 	size_t n = 0, range_count = 0;

@@ -29,6 +29,7 @@ with_fault_points() {
 @test "commands pipelined behind the authenticating one" { play pipelining; }
 @test "submission before authentication (RFC 6409 4.3, RFC 4954)" { play submission; }
 @test "plain text where it is allowed" { play plaintext; }
+@test "a tunnel on a pipe" { play tunnel; }
 @test "slower after three failures, closed after ten" { play many_failures; }
 @test "relay: a client that sends and does not read" { play slow_reader; }
 @test "relay: half-close" { play half_close; }

@@ -287,6 +287,17 @@ def hanging_session():
         assert "ended by signal" in c.logged()
 
 
+def tunnel():
+    """Spec 2 §10: --account on a pipe begins logged in; over the network it is refused."""
+    run = subprocess.run([f"{BUILD}/tools/fake_handler", "imap", "--account", "alice", "--instance",
+                          INSTANCE], input=b"ECHO hi\r\nQUIT\r\n", stdout=subprocess.PIPE,
+                         timeout=TIMEOUT_S, check=True)
+    assert b"SERVE start=greet account=alice" in run.stdout and b"hi\r\nbye" in run.stdout, run
+    with Peer("imap", "--account", "alice") as c:
+        c.at_end()
+        assert "--account is for pipes" in c.logged()
+
+
 PROBE_ALLOWED = {
     # before the yes the session must look accounts up, and Landlock's layers only take away: what
     # an account's session may do then, the session that does not know the account yet may do
