@@ -294,6 +294,7 @@ static int run_pair(struct start *s)
 		s->handler->log(LOG_LEVEL_ERROR, "socketpair: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
+	s->setup.gate_pid = getpid(); /* before the fork: the gate may be gone after it */
 	pid_t pid = fork();
 	if (pid < 0) {
 		s->handler->log(LOG_LEVEL_ERROR, "fork: %s", strerror(errno));

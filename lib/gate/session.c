@@ -17,7 +17,6 @@ enum { TLS_1_3_VERSION = 0x0304 };
 int session_run(const struct session_setup *setup, struct stream *gate)
 {
 	struct decision d = {.setup = setup, .handler = setup->handler, .gate = gate};
-	pid_t gate_pid = getppid();
 
 	str_init(&d.body, MESSAGE_MAX_BYTES);
 	stream_set_timeout(
@@ -35,7 +34,7 @@ int session_run(const struct session_setup *setup, struct stream *gate)
 		}
 	}
 	/* The gate is the last to go: without it, it was killed (perhaps by its cage). */
-	if (getppid() != gate_pid)
+	if (getppid() != setup->gate_pid)
 		d.handler->log(LOG_LEVEL_ERROR, "the gate died before its session");
 	limits_close(d.limits);
 	str_clear(&d.body);

@@ -31,7 +31,8 @@ struct session_setup {
 	int mail_fd;		  /* IMAP */
 	int incoming_fd, wake_fd; /* submission */
 	int gconv_fd;		  /* glibc's charsets */
-	struct arena *arena;	  /* the connection's */
+	pid_t gate_pid;
+	struct arena *arena; /* the connection's */
 };
 /* How a login of this process is checked again later. */
 struct session_guard {
