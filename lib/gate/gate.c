@@ -25,6 +25,12 @@ bool gate_run(struct gate *g, enum gate_end *ret_end)
 		hand_over(g);
 		return true;
 	}
+	if (end == GATE_LOST && stream_error(g->client) == -EMSGSIZE) { /* of reading only */
+		stream_write_cstr(g->client, g->protocol == PROTOCOL_IMAP
+						 ? "* BYE Line too long\r\n"
+						 : "421 4.7.0 Line too long\r\n");
+		end = GATE_CLOSE;
+	}
 	say_last_words(g, end);
 	if (end != GATE_NO_SESSION)
 		(void)!message_send(
@@ -231,14 +237,13 @@ static void say_last_words(struct gate *g, enum gate_end end)
 	else if (end == GATE_LOST && stream_error(g->client) == -ETIMEDOUT)
 		words = is_imap ? SPAN("* BYE Waited too long\r\n")
 				: SPAN("421 4.4.2 Waited too long\r\n");
-	else if (end == GATE_LOST && stream_error(g->client) == -EMSGSIZE)
-		words =
-		    is_imap ? SPAN("* BYE Line too long\r\n") : SPAN("421 4.7.0 Line too long\r\n");
 	else
 		return;
 	/* In the middle of a handshake there is nobody who could read it. */
-	if (g->channel.ops && !(g->implicit_tls && !g->tls_active))
-		(void)!g->channel.ops->write(g->channel.context, words.p, words.n, &wait);
+	if (!g->channel.ops || (g->implicit_tls && !g->tls_active))
+		return;
+	if (g->channel.ops->write(g->channel.context, words.p, words.n, &wait) > 0)
+		(void)!g->channel.ops->shutdown(g->channel.context, &wait);
 }
 
 static void hand_over(struct gate *g)

@@ -7,6 +7,7 @@
 /* IMAP in the not authenticated state (RFC 9051 §3.1, §6.1 and §6.2; RFC 3501; RFC 2971). */
 
 static enum gate_end run_command(struct gate *g, struct span text);
+static enum gate_end too_long(struct gate *g, struct span tag);
 static bool is_ours(struct span text);
 static void put_capabilities(struct gate *g);
 static void capability(struct gate *g, const struct imap_command *c);
@@ -38,17 +39,17 @@ enum gate_end gate_imap(struct gate *g)
 			g->mistakes++;
 			answer(g, imap_command_tag(text), "BAD Log in first");
 			read = imap_reader_refuse(&reader);
-			end = read == IMAP_READ_COMMAND ? GATE_GO_ON : GATE_LOST;
+			if (read == IMAP_READ_EOF || read == IMAP_READ_ERROR)
+				end = GATE_LOST;
+			else if (read != IMAP_READ_COMMAND)
+				end = too_long(g, SPAN_NONE);
 			break;
 		case IMAP_READ_LITERAL_TOO_BIG:
 			g->mistakes++;
 			answer(g, imap_command_tag(text), "BAD [TOOBIG] Literal too large");
 			break;
 		case IMAP_READ_LINE_TOO_LONG:
-		case IMAP_READ_LOST:
-			stream_write_cstr(g->client, "* BYE Line or literal too long\r\n");
-			end = GATE_CLOSE;
-			break;
+		case IMAP_READ_LOST: end = too_long(g, imap_command_tag(text)); break;
 		case IMAP_READ_EOF:
 		case IMAP_READ_ERROR: end = GATE_LOST; break;
 		}
@@ -59,6 +60,15 @@ enum gate_end gate_imap(struct gate *g)
 	}
 	imap_reader_clear(&reader);
 	return end;
+}
+
+/* What follows cannot be understood. The tag: of a command that was not answered yet, or unset. */
+static enum gate_end too_long(struct gate *g, struct span tag)
+{
+	if (span_is_set(tag))
+		answer(g, tag, "BAD Line or literal too long");
+	stream_write_cstr(g->client, "* BYE Line or literal too long\r\n");
+	return GATE_CLOSE;
 }
 
 static enum gate_end run_command(struct gate *g, struct span text)

@@ -6,6 +6,7 @@
 /* Message submission before authentication (RFC 6409 §4.3, RFC 5321, RFC 3207, RFC 4954). */
 
 static enum gate_end run_command(struct gate *g, struct span line);
+static void too_long(struct gate *g, struct span line);
 static bool needs_login(struct span line);
 static void ehlo(struct gate *g, const struct smtp_command *c, bool esmtp);
 static enum gate_end starttls(struct gate *g);
@@ -23,7 +24,7 @@ enum gate_end gate_smtp(struct gate *g)
 		switch (stream_read_line(g->client, SMTP_AUTH_LINE_MAX_BYTES, &line)) {
 		case LINE_OK: end = run_command(g, str_span(&line)); break;
 		case LINE_BARE_LF: mistake(g, 500, "5.5.2", "Lines end in CRLF"); break;
-		case LINE_TOO_LONG: mistake(g, 500, "5.5.6", "Line too long"); break;
+		case LINE_TOO_LONG: too_long(g, str_span(&line)); break;
 		case LINE_EOF:
 		case LINE_PARTIAL:
 		case LINE_ERROR: end = GATE_LOST; break;
@@ -53,7 +54,7 @@ static enum gate_end run_command(struct gate *g, struct span line)
 		return GATE_GO_ON;
 	}
 	if (line.n > SMTP_COMMAND_MAX_BYTES && !span_starts_with_nocase(line, SPAN("AUTH "))) {
-		mistake(g, 500, "5.5.2", "Line too long");
+		too_long(g, line);
 		return GATE_GO_ON;
 	}
 	/* STARTTLS and AUTH are known even where they are not offered: their answers say why. */
@@ -76,6 +77,13 @@ static enum gate_end run_command(struct gate *g, struct span line)
 	case SMTP_VERB_AUTH: return authenticate(g, &c);
 	default: mistake(g, 503, "5.5.1", "Not now"); return GATE_GO_ON;
 	}
+}
+
+/* RFC 4954 §6 has a code of its own for AUTH. */
+static void too_long(struct gate *g, struct span line)
+{
+	bool is_auth = span_starts_with_nocase(line, SPAN("AUTH "));
+	mistake(g, 500, is_auth ? "5.5.6" : "5.5.2", "Line too long");
 }
 
 /* These are answered alike, whatever their arguments; they are never parsed here. */

@@ -1,6 +1,7 @@
 #include "imap/reader.h"
 
 #include "base/ascii.h"
+#include "imap/command.h"
 
 static enum imap_read assemble(struct imap_reader *r);
 static enum imap_read next_line(struct imap_reader *r);
@@ -13,7 +14,7 @@ void imap_reader_init(
 {
 	*r = (struct imap_reader){.stream = stream, .limits = *limits};
 	str_init(&r->text, limits->total_bytes);
-	str_init(&r->line, limits->line_bytes);
+	str_init(&r->line, limits->line_bytes + 1); /* and the CR of its end */
 }
 
 void imap_reader_clear(struct imap_reader *r)
@@ -33,6 +34,9 @@ static enum imap_read assemble(struct imap_reader *r)
 {
 	for (;;) {
 		enum imap_read got = next_line(r);
+		if (got == IMAP_READ_LINE_TOO_LONG && r->text.n == 0)
+			str_append(
+			    &r->text, span_sub(str_span(&r->line), 0, IMAP_TAG_BYTES_MAX + 1));
 		if (got != IMAP_READ_COMMAND)
 			return got;
 		bool more = imap_literal_marker(str_span(&r->line), &r->literal);

@@ -55,8 +55,9 @@ enum imap_read {
 	 * already (imap_reader_refuse()): answer NO or BAD [TOOBIG] to imap_command_tag(text), go on.
 	 */
 	IMAP_READ_LITERAL_TOO_BIG,
-	/* A line past line_bytes, thrown away. A literal may have been announced in it, so that what
-	 * follows cannot be understood: say BYE and close. */
+	/* A line past line_bytes, thrown away but for the command's tag (imap_command_tag(text)). A
+	 * literal may have been announced in it, so that what follows cannot be understood: answer
+	 * BAD, say BYE and close. */
 	IMAP_READ_LINE_TOO_LONG,
 	IMAP_READ_LOST,	 /* a refused literal is past discard_bytes: say BYE and close */
 	IMAP_READ_EOF,	 /* at the start of a command or inside */

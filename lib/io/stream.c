@@ -11,7 +11,7 @@ struct stream {
 	size_t in_start, in_end, out_n;
 	int read_timeout_ms, write_timeout_ms;
 	int64_t deadline_ms;
-	int error;
+	int error, read_error; /* the latter is of reading only */
 	bool end_of_input;
 };
 
@@ -54,7 +54,7 @@ void stream_set_deadline(struct stream *s, int64_t deadline_ms)
 
 int stream_error(const struct stream *s)
 {
-	return s->error;
+	return s->error ? s->error : s->read_error;
 }
 
 void stream_fail(struct stream *s, int error)
@@ -97,8 +97,8 @@ static int wait_ready(struct stream *s, short events, enum direction d, int64_t 
 
 static ssize_t read_channel(struct stream *s, void *buffer, size_t n)
 {
-	if (s->error)
-		return s->error;
+	if (stream_error(s))
+		return stream_error(s);
 	if (s->end_of_input)
 		return 0;
 	int64_t started_ms = 0;
@@ -225,7 +225,7 @@ int stream_wait(struct stream *s, int other_fd, int timeout_ms)
 	int error = stream_flush(s);
 	if (error)
 		return error;
-	if (stream_buffered(s).n || s->end_of_input)
+	if (stream_buffered(s).n || s->end_of_input || s->read_error)
 		return STREAM_READY_INPUT;
 	/* TLS may hold decrypted bytes that poll() cannot see: ask the channel first */
 	if (!s->in)
@@ -267,12 +267,17 @@ static bool take_line_piece(struct stream *s, size_t max, struct str *line, bool
 	size_t end = span_index(have, '\n');
 	struct span piece = span_sub(have, 0, end == SIZE_MAX ? have.n : end);
 	/* one byte more than max is held: it may be the CR of the line's end */
-	if (!*too_long && line->n + piece.n <= max + 1)
-		str_append(line, piece);
-	else
-		*too_long = true;
+	size_t room = max + 1 - line->n;
+	*too_long = *too_long || piece.n > room;
+	str_append(line, span_sub(piece, 0, room));
 	stream_skip(s, end == SIZE_MAX ? have.n : end + 1);
 	return end != SIZE_MAX;
+}
+
+static enum line_result cut_line(struct str *line, size_t max)
+{
+	str_truncate(line, MIN(line->n, max));
+	return LINE_TOO_LONG;
 }
 
 enum line_result stream_read_line(struct stream *s, size_t max, struct str *line)
@@ -288,23 +293,22 @@ enum line_result stream_read_line(struct stream *s, size_t max, struct str *line
 			if (n == 0 && seen == 0)
 				return LINE_EOF;
 			if (n == 0)
-				return too_long || line->n > max ? LINE_TOO_LONG : LINE_PARTIAL;
+				return too_long || line->n > max ? cut_line(line, max)
+								 : LINE_PARTIAL;
 		}
 		seen += stream_buffered(s).n;
 		if (take_line_piece(s, max, line, &too_long))
 			break;
 		if (seen > max + STREAM_DISCARD_MAX_BYTES) {
-			stream_fail(s, -EMSGSIZE);
-			return LINE_ERROR;
+			s->read_error = -EMSGSIZE;
+			return cut_line(line, max);
 		}
 	}
-	bool cr = line->n && line->data[line->n - 1] == '\r';
+	bool cr = !too_long && line->n && line->data[line->n - 1] == '\r';
 	if (cr)
 		str_truncate(line, line->n - 1);
-	if (too_long || line->failed || line->n > max) {
-		str_reset(line);
-		return LINE_TOO_LONG;
-	}
+	if (too_long || line->failed || line->n > max)
+		return cut_line(line, max);
 	return cr ? LINE_OK : LINE_BARE_LF;
 }
 

@@ -44,7 +44,7 @@ enum {
 	STREAM_BUFFER_BYTES =
 	    16384,		   /* each direction; allocated when used, freed in stream_wait() */
 	STREAM_TIMEOUT_MS = 30000, /* the default of each blocking read and write */
-	/* a line that is too long is thrown away up to here; then the stream fails with -EMSGSIZE */
+	/* a line that is too long is thrown away up to here; more is not read at all: -EMSGSIZE */
 	STREAM_DISCARD_MAX_BYTES = 1 << 20,
 };
 
@@ -58,7 +58,10 @@ void stream_free(struct stream *s); /* closes the channel without flushing; NULL
 void stream_set_timeout(struct stream *s, int read_ms, int write_ms);
 /* In addition an absolute end of everything, in monotonic_ms(); INT64_MAX: none (the default). */
 void stream_set_deadline(struct stream *s, int64_t deadline_ms);
-/* The sticky error (negative errno; -EPIPE after end of input is not one), or 0. */
+/*
+ * The sticky error (negative errno; -EPIPE after end of input is not one), or 0. -EMSGSIZE after an
+ * endless line is of reading only: what is written still goes out.
+ */
 int stream_error(const struct stream *s);
 /* Makes the error stick (first one wins). */
 void stream_fail(struct stream *s, int error);
@@ -81,12 +84,14 @@ enum { STREAM_READY_INPUT = 1, STREAM_READY_OTHER = 2, STREAM_READY_TIMEOUT = 4 
 must_use int stream_wait(struct stream *s, int other_fd, int timeout_ms);
 
 enum line_result {
-	LINE_OK,       /* ended in CRLF */
-	LINE_BARE_LF,  /* ended in LF alone */
-	LINE_TOO_LONG, /* more than max bytes: read to its end, and thrown away */
-	LINE_EOF,      /* end of input before any byte of a line */
-	LINE_PARTIAL,  /* end of input inside a line: what there was is in *line */
-	LINE_ERROR,    /* stream_error() says what */
+	LINE_OK,      /* ended in CRLF */
+	LINE_BARE_LF, /* ended in LF alone */
+	/* More than max bytes: its beginning is in *line, the rest was read and thrown away. Without
+	 * an end within STREAM_DISCARD_MAX_BYTES nothing more can be read. */
+	LINE_TOO_LONG,
+	LINE_EOF,     /* end of input before any byte of a line */
+	LINE_PARTIAL, /* end of input inside a line: what there was is in *line */
+	LINE_ERROR,   /* stream_error() says what */
 };
 /*
  * One line without its end, at most max bytes, into *line (reset first). A lone CR is an ordinary

@@ -3,7 +3,13 @@
 #include "sasl/server.h"
 #include "submitd/server.h"
 
-enum exchange { EXCHANGE_DONE, EXCHANGE_CANCELLED, EXCHANGE_TOO_LONG, EXCHANGE_LOST };
+enum exchange {
+	EXCHANGE_GO_ON,
+	EXCHANGE_DONE,
+	EXCHANGE_CANCELLED,
+	EXCHANGE_TOO_LONG,
+	EXCHANGE_LOST
+};
 
 static enum exchange converse(struct server *v, struct sasl_server *sasl,
     const struct smtp_command *c, enum sasl_outcome *ret);
@@ -34,6 +40,7 @@ void server_auth(struct server *v, const struct smtp_command *c, struct arena *s
 	enum login_result result = session_sasl_end(s, sasl, outcome);
 	sasl_server_free(sasl);
 	switch (e) {
+	case EXCHANGE_GO_ON: /* never comes out of converse() */
 	case EXCHANGE_DONE: answer(v, result, outcome); break;
 	case EXCHANGE_CANCELLED: server_mistake(v, 501, "5.7.0", "Authentication cancelled"); break;
 	case EXCHANGE_TOO_LONG: server_mistake(v, 500, "5.5.6", "The line is too long"); break;
@@ -41,7 +48,7 @@ void server_auth(struct server *v, const struct smtp_command *c, struct arena *s
 	}
 }
 
-/* Challenges and responses; *ret is touched by EXCHANGE_DONE only. */
+/* Challenges and responses; *ret is malformed before and touched by EXCHANGE_DONE only. */
 static enum exchange converse(struct server *v, struct sasl_server *sasl,
     const struct smtp_command *c, enum sasl_outcome *ret)
 {
@@ -51,7 +58,10 @@ static enum exchange converse(struct server *v, struct sasl_server *sasl,
 	struct span text = c->initial_response;
 	for (;;) {
 		str_reset(&response);
-		if (base64_decode(text, &response) < 0) {
+		int error = base64_decode(text, &response);
+		if (error == -EMSGSIZE)
+			return EXCHANGE_TOO_LONG;
+		if (error < 0) {
 			*ret = SASL_MALFORMED;
 			return EXCHANGE_DONE;
 		}
@@ -63,7 +73,7 @@ static enum exchange converse(struct server *v, struct sasl_server *sasl,
 		}
 		smtp_write_challenge(v->peer, str_span(&challenge));
 		enum exchange e = read_response(v, &line);
-		if (e != EXCHANGE_DONE)
+		if (e != EXCHANGE_GO_ON)
 			return e;
 		text = str_span(&line);
 	}
@@ -78,9 +88,11 @@ static enum exchange read_response(struct server *v, struct str *line)
 	stream_set_deadline(v->peer, INT64_MAX);
 	if (got == LINE_TOO_LONG)
 		return EXCHANGE_TOO_LONG;
+	if (got == LINE_BARE_LF) /* *ret of converse() is SASL_MALFORMED so far */
+		return EXCHANGE_DONE;
 	if (got != LINE_OK)
 		return EXCHANGE_LOST;
-	return span_equal(str_span(line), SPAN("*")) ? EXCHANGE_CANCELLED : EXCHANGE_DONE;
+	return span_equal(str_span(line), SPAN("*")) ? EXCHANGE_CANCELLED : EXCHANGE_GO_ON;
 }
 
 static void answer(struct server *v, enum login_result result, enum sasl_outcome outcome)

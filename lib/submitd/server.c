@@ -54,7 +54,7 @@ static const struct {
 int submitd_serve(struct session *s)
 {
 	struct server v = {.session = s, .peer = s->peer};
-	struct str line cleanup(str_clear) = STR_INIT(SMTP_COMMAND_MAX_BYTES);
+	struct str line cleanup(str_clear) = STR_INIT(SMTP_COMMAND_MAX_BYTES + 1); /* and its CR */
 	str_init(&v.helo, SMTP_DOMAIN_MAX_BYTES);
 	stream_set_timeout(s->peer, SUBMITD_COMMAND_TIMEOUT_MS, SUBMITD_COMMAND_TIMEOUT_MS);
 	begin(&v);
@@ -96,10 +96,18 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 	switch (got) {
 	case LINE_OK: break;
 	case LINE_BARE_LF: server_mistake(v, 500, "5.5.2", "A line ends in CR LF"); return;
-	case LINE_TOO_LONG: server_mistake(v, 500, "5.5.2", "The line is too long"); return;
+	case LINE_TOO_LONG:
+		server_mistake(v, 500,
+		    span_starts_with_nocase(str_span(line), SPAN("AUTH ")) ? "5.5.6" : "5.5.2",
+		    "The line is too long");
+		return;
 	case LINE_EOF:
 	case LINE_PARTIAL:
-	case LINE_ERROR: v->over = true; return;
+	case LINE_ERROR:
+		if (stream_error(v->peer) == -EMSGSIZE) /* of reading: the line before had no end */
+			server_shut(v, "4.7.0", "The line has no end");
+		v->over = true;
+		return;
 	}
 	bool utf8 = v->transaction && v->transaction->smtputf8;
 	if (smtp_command_parse(str_span(line), extensions, utf8, scratch, &c, &refusal) < 0) {
