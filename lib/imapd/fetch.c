@@ -4,8 +4,8 @@
  * which fields are picked are read, up to IMAPD_HEADER_BYTES_MAX.
  *
  * What is missing is decided before the response to a message begins: somebody else may have
- * expunged it, and then it is left out, and whoever asked for it by its sequence number gets NO
- * (RFC 2180 §4.1).
+ * expunged it, and then it is left out and the answer has EXPUNGEISSUED (RFC 5530 §3). It is OK unless
+ * there was nothing else: clients throw away what came before a NO.
  */
 #include "imap/body.h"
 #include "imapd/connection.h"
@@ -65,11 +65,13 @@ struct answer imapd_fetch(struct imapd *c)
 	arena_clear(&f.arena);
 	if (error)
 		return answer_error(error);
-	if (f.some_gone || f.told < wanted)
-		return answer_no("EXPUNGEISSUED", "Some of the messages are gone");
 	if (f.some_too_large)
 		return answer_no("LIMIT", "Some headers are too large to pick fields from");
-	return answer_ok("FETCH done");
+	if (!f.some_gone && f.told >= wanted)
+		return answer_ok("FETCH done");
+	if (!f.told && !command->uid)
+		return answer_no("EXPUNGEISSUED", "These messages no longer exist");
+	return answer_ok_code(SPAN("EXPUNGEISSUED"), "Some of the messages no longer exist");
 }
 
 static void find_needs(struct fetch *f)

@@ -24,6 +24,7 @@ struct search {
 	struct node *root;
 	const struct message_info *m;
 	struct content content;
+	uint32_t judged; /* messages; the others are gone (RFC 5530 §3, EXPUNGEISSUED) */
 };
 
 static struct node *compile(struct imapd *c, const struct imap_search_key *key);
@@ -53,7 +54,11 @@ struct answer imapd_search(struct imapd *c)
 	/* the line has begun, and what was found is true */
 	str_append_cstr(&c->out, "\r\n");
 	imapd_put_out(c);
-	return error ? answer_error(error) : answer_ok("SEARCH done");
+	if (error)
+		return answer_error(error);
+	return s.judged == view_count(c->view)
+		   ? answer_ok("SEARCH done")
+		   : answer_ok_code(SPAN("EXPUNGEISSUED"), "Some of the messages no longer exist");
 }
 
 static bool text_is_utf8(const struct imap_search_key *key)
@@ -112,7 +117,10 @@ static int judge(const struct message_info *m, void *context)
 	arena_reset(&s->arena);
 	if (s->content.error && s->content.error != -ENOENT) /* expunged elsewhere: no match */
 		return s->content.error;
-	if (truth != TRUTH_YES || s->content.error)
+	if (s->content.error)
+		return 0;
+	s->judged++;
+	if (truth != TRUTH_YES)
 		return 0;
 	str_append_char(&c->out, ' ');
 	str_append_u64(&c->out, c->command->uid ? m->uid : view_sequence(c->view, m->uid));
