@@ -109,7 +109,7 @@ static bool load(struct content *t)
 		return false;
 	if (t->fd >= 0)
 		return true;
-	struct span record;
+	struct span record = SPAN_NONE;
 	t->error = store_message_open(t->store, t->message_id, &t->fd);
 	if (!t->error)
 		t->error = store_summary(t->store, t->message_id, t->arena, &record);

@@ -168,10 +168,10 @@ static void one_command(struct imapd *c, bool append)
 {
 	struct span text = str_span(&c->reader.text);
 	struct span tag = arena_span(&c->scratch, imap_command_tag(text));
-	struct imap_command command;
+	struct imap_command *command = ARENA_NEW(&c->scratch, struct imap_command);
 	const char *problem = "Syntax error";
-	int error = imap_command_parse(text, IMAP_TEXT_ASCII, &c->scratch, &command, &problem);
-	if (append && (error || command.kind != IMAP_APPEND) && !refuse_append(c))
+	int error = imap_command_parse(text, IMAP_TEXT_ASCII, &c->scratch, command, &problem);
+	if (append && (error || command->kind != IMAP_APPEND) && !refuse_append(c))
 		return;
 	if (error == -EILSEQ) {
 		c->tolerant = false;
@@ -184,16 +184,16 @@ static void one_command(struct imapd *c, bool append)
 		count_bad(c);
 		return;
 	}
-	c->command = &command;
-	unsigned flags = commands[command.kind].flags;
+	c->command = command;
+	unsigned flags = commands[command->kind].flags;
 	c->tolerant = c->tolerant && flags & TOLERATED;
-	if (!(flags & ANY_STATE) && !state_allows(c, &command)) {
+	if (!(flags & ANY_STATE) && !state_allows(c, command)) {
 		finish(c, tag, true, answer_bad("No mailbox is selected"));
 		count_bad(c);
 		return;
 	}
-	struct answer answer = commands[command.kind].run(c);
-	finish(c, tag, !(flags & KEEPS_SEQUENCE) || command.uid, answer);
+	struct answer answer = commands[command->kind].run(c);
+	finish(c, tag, !(flags & KEEPS_SEQUENCE) || command->uid, answer);
 	if (answer.kind == ANSWER_BAD)
 		count_bad(c);
 	else
