@@ -33,11 +33,36 @@ static const struct {
     [HASH_MD5] = {"MD5", 16, 64},
 };
 
+/* No atexit handlers: tearing OpenSSL down costs time that the exiting process need not spend. */
+static const uint64_t init_options = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT;
+
+static int fetch_all(void);
+
 int crypto_init(void)
 {
-	/* No atexit handlers: tearing OpenSSL down costs time that the exiting process need not spend. */
-	if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL))
+	return OPENSSL_init_ssl(init_options, NULL) ? fetch_all() : -EIO;
+}
+
+int crypto_init_lean(void)
+{
+	/* First come, first served: what is said here first, OPENSSL_init_ssl() cannot undo. */
+	if (!OPENSSL_init_crypto(init_options | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+				     OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+				     OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+		NULL) ||
+	    !OPENSSL_init_ssl(init_options, NULL))
 		return -EIO;
+	/* By which X509_get_signature_info() knows how a certificate is signed. */
+	const EVP_MD *known[] = {
+	    EVP_sha1(), EVP_sha224(), EVP_sha256(), EVP_sha384(), EVP_sha512()};
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!EVP_add_digest(known[i]))
+			return -EIO;
+	return fetch_all();
+}
+
+static int fetch_all(void)
+{
 	for (size_t i = 0; i < HASH_COUNT; i++) {
 		if (!digests[i])
 			digests[i] = EVP_MD_fetch(NULL, hashes[i].name, NULL);

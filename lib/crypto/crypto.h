@@ -11,6 +11,12 @@ enum { HASH_MAX_BYTES = 64 };
  * the processes share the pages and no file is needed later. Everything below needs it. -EIO.
  */
 must_use int crypto_init(void);
+/*
+ * The same for a process per connection, 0.8 ms cheaper: without the names of old algorithms (it can
+ * look at certificates signed with SHA-1 and SHA-2, and use what TLS 1.2 and 1.3 use; encrypted
+ * keys it cannot read) and without the texts of libcrypto's errors, whose numbers stay.
+ */
+must_use int crypto_init_lean(void);
 
 size_t hash_bytes(enum hash h);
 /*

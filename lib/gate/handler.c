@@ -203,7 +203,7 @@ static int prepare(struct start *s)
 		    LOG_LEVEL_ERROR, "configuration: %s (postern config apply)", strerror(-rc));
 		return rc;
 	}
-	rc = crypto_init();
+	rc = crypto_init_lean();
 	if (rc < 0)
 		s->handler->log(LOG_LEVEL_ERROR, "OpenSSL cannot be initialised");
 	random_bytes(u->nonce, sizeof(u->nonce));

@@ -122,7 +122,10 @@ int tls_error(int code, struct str *error, const char *text)
 	unsigned long number = ERR_peek_error();
 	SSL_load_error_strings(); /* late: only who fails pays for them */
 	const char *reason = number ? ERR_reason_error_string(number) : NULL;
-	str_format(error, "%s: %s", text, reason ? reason : "failed");
+	if (number && !reason) /* crypto_init_lean(); `openssl errstr` has the text */
+		str_format(error, "%s: error:%08lX", text, number);
+	else
+		str_format(error, "%s: %s", text, reason ? reason : "failed");
 	ERR_clear_error();
 	return code;
 }

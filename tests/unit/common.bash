@@ -1,6 +1,6 @@
-# Runs one unit test program; its own TAP is shown when it fails.
+# Runs one unit test program with its arguments; its own TAP is shown when it fails.
 run_unit() {
-	run timeout 120 "$BUILD/tests/$1"
+	run timeout 120 "$BUILD/tests/$1" "${@:2}"
 	[ "$status" -eq 0 ] || {
 		grep -v '^ok ' <<<"$output"
 		return 1

@@ -204,12 +204,16 @@ static void test_identities(void)
 		peer_tls_free(t);
 		tls_server_free(server);
 
-		check(PEM_write_bio_PrivateKey(
-		    encrypted, key, EVP_aes_128_cbc(), NULL, 0, NULL, (void *)"secret"));
-		identity.key_pem.n = (size_t)BIO_get_mem_data(encrypted, &text);
-		identity.key_pem.p = text;
-		check_int(tls_server_new(&identity, 1, true, nonce, &server, &error), -EINVAL);
-		check(span_starts_with(str_span(&error), SPAN("private key cannot be read")));
+		if (EVP_get_cipherbyname("AES-128-CBC")) { /* else lean: no way to make one */
+			check(PEM_write_bio_PrivateKey(
+			    encrypted, key, EVP_aes_128_cbc(), NULL, 0, NULL, (void *)"secret"));
+			identity.key_pem.n = (size_t)BIO_get_mem_data(encrypted, &text);
+			identity.key_pem.p = text;
+			check_int(
+			    tls_server_new(&identity, 1, true, nonce, &server, &error), -EINVAL);
+			check(
+			    span_starts_with(str_span(&error), SPAN("private key cannot be read")));
+		}
 		BIO_free(plain);
 		BIO_free(encrypted);
 		X509_free(x);
@@ -507,11 +511,12 @@ static void test_cage(void)
 }
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
 	alarm(110);
 	(void)signal(SIGPIPE, SIG_IGN);
-	check_int(crypto_init(), 0);
+	bool lean = argc > 1 && strcmp(argv[1], "lean") == 0;
+	check_int(lean ? crypto_init_lean() : crypto_init(), 0);
 #ifndef __SANITIZE_ADDRESS__
 	test_cage(); /* first: what it needs must not have been loaded by the other tests */
 #endif
