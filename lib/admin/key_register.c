@@ -78,7 +78,12 @@ static int store(struct admin *admin, const struct tls_key *key)
 		status = open_state(admin, folder.p, &fd);
 	if (status != STATUS_OK)
 		return status;
-	int rc = account_add_key(keys_fd, fd, key, &why);
+	/* sessions look nobody up without it; an installation may never have a password */
+	int rc = keys_secret_make(keys_fd, 0);
+	if (rc < 0)
+		return problem(status_of(rc), "%s/keys/secret cannot be made: %s",
+		    admin->paths.state, strerror(-rc));
+	rc = account_add_key(keys_fd, fd, key, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
 	if (rc < 0)
