@@ -423,7 +423,7 @@ static void log_result(const struct job *j, const struct job_message *m,
 	    "answer=\"%u %s\"",
 	    names[result], SPAN_ARG(m->message.id), SPAN_ARG(m->message.account),
 	    SPAN_ARG(m->message.sender), SPAN_ARG(to->recipient.address), SPAN_ARG(j->plan.name),
-	    SPAN_ARG(a->host), to->recipient.attempts + 1, a->code, text.data);
+	    SPAN_ARG(a->host), to->recipient.attempts, a->code, text.data);
 }
 
 static void record_result(struct runner *r, struct job *j, const struct job_result *result)
