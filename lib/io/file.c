@@ -94,8 +94,16 @@ int file_rename(int dirfd, const char *from, const char *to)
 
 int file_move(int dirfd, const char *name, int to_dirfd, const char *to_name)
 {
-	if (linkat(dirfd, name, to_dirfd, to_name, 0) < 0)
-		return -errno;
+	struct stat here, there;
+	if (linkat(dirfd, name, to_dirfd, to_name, 0) < 0) {
+		if (errno != EEXIST)
+			return -errno;
+		if (fstatat(dirfd, name, &here, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    fstatat(to_dirfd, to_name, &there, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+			return -EEXIST;
+	}
 	int error = folder_sync(to_dirfd);
 	if (!error && unlinkat(dirfd, name, 0) < 0)
 		error = -errno;

@@ -27,7 +27,10 @@ must_use int file_draft_link_unsynced(int fd, int dirfd, const char *name);
 must_use int file_replace(int dirfd, const char *name, struct span contents, mode_t mode);
 /* Moves a finished file (closed, synced) over another name of the same folder, then syncs it. */
 must_use int file_rename(int dirfd, const char *from, const char *to);
-/* Moves a file to another folder of the same file system, over nothing (-EEXIST); syncs both. */
+/*
+ * Moves a file to another folder of the same file system, over nothing (-EEXIST); syncs both. One
+ * that was cut short has left both names, and is finished by another.
+ */
 must_use int file_move(int dirfd, const char *name, int to_dirfd, const char *to_name);
 /* Removes ".NAME.*" temporaries older than age_s. */
 must_use int file_remove_stale(int dirfd, int age_s);

@@ -33,6 +33,7 @@ static void draw_id(char id[INCOMING_ID_BYTES + 1]);
 static int append(struct incoming *i, struct span bytes);
 static int write_out(struct incoming *i);
 static void make_wake_mark(int wake_fd, struct span account);
+static bool is_same_file(int dirfd, const char *name, const struct stat *st);
 static int read_tail(
     int fd, uint64_t size, struct arena *a, struct envelope *ret, uint64_t *ret_end);
 
@@ -156,8 +157,8 @@ static void make_wake_mark(int wake_fd, struct span account)
 	(void)fd;
 }
 
-int incoming_read(int incoming_fd, const char *name, struct arena *a, struct envelope *ret,
-    int *ret_fd, uint64_t *ret_message_offset, uint64_t *ret_message_bytes)
+int incoming_read(int incoming_fd, const char *name, int taken_fd, struct arena *a,
+    struct envelope *ret, int *ret_fd, uint64_t *ret_message_offset, uint64_t *ret_message_bytes)
 {
 	struct stat st;
 	struct envelope e;
@@ -170,8 +171,9 @@ int incoming_read(int incoming_fd, const char *name, struct arena *a, struct env
 		return errno == ELOOP || errno == ENXIO ? -EBADMSG : -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	/* A second name could stay when the runner removes this one. */
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size < HEAD_BYTES + TAIL_BYTES)
+	/* Another name could stay when the runner removes this one. */
+	nlink_t names = is_same_file(taken_fd, name, &st) ? 2 : 1;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != names || st.st_size < HEAD_BYTES + TAIL_BYTES)
 		return -EBADMSG;
 	int error = read_tail(fd, (uint64_t)st.st_size, a, &e, &end);
 	if (error < 0)
@@ -182,6 +184,13 @@ int incoming_read(int incoming_fd, const char *name, struct arena *a, struct env
 	*ret_message_offset = HEAD_BYTES;
 	*ret_message_bytes = end - HEAD_BYTES;
 	return 0;
+}
+
+static bool is_same_file(int dirfd, const char *name, const struct stat *st)
+{
+	struct stat other;
+	return dirfd >= 0 && fstatat(dirfd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
 }
 
 /* Checks both magics and the offset, reads the envelope; *ret_end: where the message ends. */

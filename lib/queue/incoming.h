@@ -85,7 +85,9 @@ void incoming_free(struct incoming *i); /* NULL is fine; without a commit nothin
 /*
  * For the runner: opens, checks, reads the envelope; *ret_fd (owned by the caller) and where in it
  * the message is. -EBADMSG: torn, hostile, or no regular file with one name; others: try later.
+ * taken_fd: queue/msg/, where a take-in that was cut short has given the file its one other name
+ * (queue_read_incoming() knows it); -1: nowhere.
  */
-must_use int incoming_read(int incoming_fd, const char *name, struct arena *a, struct envelope *ret,
-    int *ret_fd, uint64_t *ret_message_offset, uint64_t *ret_message_bytes);
+must_use int incoming_read(int incoming_fd, const char *name, int taken_fd, struct arena *a,
+    struct envelope *ret, int *ret_fd, uint64_t *ret_message_offset, uint64_t *ret_message_bytes);
 #endif

@@ -269,6 +269,29 @@ static int insert_message(struct queue *q, const struct queue_message *m, int64_
 	return error ? error : schedule_add(q, due_s, m->id, 0, m->recipients_left);
 }
 
+int queue_read_incoming(struct queue *q, int incoming_fd, const char *id, struct arena *a,
+    struct envelope *ret, int *ret_fd, uint64_t *ret_offset, uint64_t *ret_bytes)
+{
+	return incoming_read(
+	    incoming_fd, id, q->messages_fd, a, ret, ret_fd, ret_offset, ret_bytes);
+}
+
+/* Gives the file its name in msg/. A take-in that was cut short may have done so before. */
+static int link_message(struct queue *q, int incoming_fd, const char *id)
+{
+	struct stat here, there;
+	if (linkat(incoming_fd, id, q->messages_fd, id, 0) < 0) {
+		if (errno != EEXIST)
+			return -errno;
+		if (fstatat(incoming_fd, id, &here, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    fstatat(q->messages_fd, id, &there, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+			return -EEXIST;
+	}
+	return folder_sync(q->messages_fd);
+}
+
 int queue_take_in(struct queue *q, int incoming_fd, struct span account, const char *id,
     const struct envelope *e, uint64_t offset, uint64_t bytes)
 {
@@ -292,9 +315,7 @@ int queue_take_in(struct queue *q, int incoming_fd, struct span account, const c
 	int error = load_message(q, m.id, &value, &known);
 	if (error == -ENOENT) {
 		/* the file first: a record never names a file that a crash could take away */
-		if (linkat(incoming_fd, id, q->messages_fd, id, 0) < 0 && errno != EEXIST)
-			return -errno;
-		error = folder_sync(q->messages_fd);
+		error = link_message(q, incoming_fd, id);
 		if (!error)
 			error = db_begin(q->db);
 		if (!error)

@@ -67,9 +67,13 @@ struct queue;
 must_use int queue_open(int queue_dirfd, bool create, struct queue **ret);
 void queue_close(struct queue *q);
 
+/* incoming_read(), for a file that may have been taken in halfway. */
+must_use int queue_read_incoming(struct queue *q, int incoming_fd, const char *id, struct arena *a,
+    struct envelope *ret, int *ret_fd, uint64_t *ret_offset, uint64_t *ret_bytes);
 /*
  * Takes queue/incoming/ACCOUNT/ID in: links msg/ID, one transaction, removes the incoming name, all
- * synced. Doing it twice is doing it once. `e` and where the text is: what incoming_read() told.
+ * synced. Doing it twice is doing it once. `e` and where the text is: what queue_read_incoming()
+ * told. -EEXIST: another file has its id.
  */
 must_use int queue_take_in(struct queue *q, int incoming_fd, struct span account, const char *id,
     const struct envelope *e, uint64_t offset, uint64_t bytes);

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include "conf/paths.h"
+#include "crypto/crypto.h"
 #include "io/file.h"
 #include "submitd/intake.h"
 #include "submitd/policy.h"
 #include "sys/log.h"
+
+enum { BAD_NAME_CHARS = 24 };
 
 /* Calls fn for each name that does not begin with a dot; ends at its first error. */
 static int each_name(int dirfd, int (*fn)(const char *name, void *context), void *context)
@@ -104,16 +107,36 @@ static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t 
 	return 0;
 }
 
-static int put_aside(struct pickup *i, const char *name, const char *why)
+/* A file that cannot be dealt with stays where it is: it must not hold up everybody's mail. */
+static void leave(struct pickup *i, const char *name, const char *what, int error)
+{
+	struct str quoted cleanup(str_clear) = STR_INIT(1200);
+	log_quote(span_cstr(name), 255, &quoted);
+	log_line(LOG_LEVEL_ERROR, "incoming/%.*s/%s cannot be %s: %s", SPAN_ARG(i->account),
+	    quoted.data, what, strerror(-error));
+}
+
+static void put_aside(struct pickup *i, const char *name, const char *why)
 {
 	struct str to cleanup(str_clear) = STR_INIT(400);
 	struct str quoted cleanup(str_clear) = STR_INIT(1200);
-	log_quote(span_cstr(name), 255, &quoted);
-	log_line(LOG_LEVEL_ERROR, "bad file incoming/%.*s/%s: %s; moved to queue/bad",
-	    SPAN_ARG(i->account), quoted.data, why);
 	str_format(&to, "%.*s-%s", SPAN_ARG(i->account), name);
-	int error = str_error(&to);
-	return error ? error : file_move(i->account_fd, name, i->bad_fd, to.data);
+	int error = file_move(i->account_fd, name, i->bad_fd, to.data);
+	if (error == -EEXIST || error == -ENAMETOOLONG) {
+		/* such a file's name is the session's choice, too */
+		char other[BAD_NAME_CHARS + 1];
+		random_name(other, BAD_NAME_CHARS);
+		str_reset(&to);
+		str_format(&to, "%.*s-%s", SPAN_ARG(i->account), other);
+		error = file_move(i->account_fd, name, i->bad_fd, to.data);
+	}
+	if (error) {
+		leave(i, name, "moved to queue/bad", error);
+		return;
+	}
+	log_quote(span_cstr(name), 255, &quoted);
+	log_line(LOG_LEVEL_ERROR, "bad file incoming/%.*s/%s: %s; moved to queue/bad/%s",
+	    SPAN_ARG(i->account), quoted.data, why, to.data);
 }
 
 static int take_file(const char *name, void *context)
@@ -123,19 +146,27 @@ static int take_file(const char *name, void *context)
 	uint64_t offset, bytes;
 	int fd cleanup(close_fd) = -1;
 	int error = incoming_id_is_valid(span_cstr(name))
-			? incoming_read(i->account_fd, name, i->arena, &e, &fd, &offset, &bytes)
+			? queue_read_incoming(
+			      i->queue, i->account_fd, name, i->arena, &e, &fd, &offset, &bytes)
 			: -EBADMSG;
-	if (error == -EBADMSG)
-		return put_aside(i, name, "not a message of ours");
-	if (error)
-		return error == -ENOENT ? 0 : error;
-	const char *why = NULL;
-	error = examine(i, &e, fd, offset, bytes, &why);
-	if (error)
-		return error;
-	if (why)
-		return put_aside(i, name, why);
-	error = queue_take_in(i->queue, i->account_fd, i->account, name, &e, offset, bytes);
+	const char *why = error == -EBADMSG ? "not a message of ours" : NULL;
+	if (error == -ENOENT)
+		return 0;
+	if (!error)
+		error = examine(i, &e, fd, offset, bytes, &why);
+	if (error && !why) {
+		leave(i, name, "read", error);
+		return 0;
+	}
+	if (!why)
+		error = queue_take_in(i->queue, i->account_fd, i->account, name, &e, offset, bytes);
+	if (error == -EEXIST)
+		why = "another message has its id";
+	if (why) {
+		put_aside(i, name, why);
+		return 0;
+	}
+	/* other errors end the run: what was taken in by half must not be delivered */
 	if (!error)
 		log_line(LOG_LEVEL_INFO,
 		    "queued id=%s account=%.*s from=<%.*s> recipients=%zu bytes=%llu", name,

@@ -175,8 +175,8 @@ static inline size_t fixture_take(struct arena *a, struct queued ret[FIXTURE_QUE
 		int fd = -1;
 		uint64_t offset = 0, bytes = 0;
 		char *name = arena_cstr(a, names[i]);
-		if (incoming_read(
-			fixture.incoming_fd, name, a, &ret[i].envelope, &fd, &offset, &bytes) < 0)
+		if (incoming_read(fixture.incoming_fd, name, -1, a, &ret[i].envelope, &fd, &offset,
+			&bytes) < 0)
 			abort();
 		char *text = arena_alloc(a, (size_t)bytes + 1);
 		if (fd_pread_all(fd, text, (size_t)bytes, offset) < 0)

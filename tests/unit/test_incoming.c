@@ -63,7 +63,7 @@ static void test_commit(void)
 
 	int fd = -1;
 	uint64_t offset = 0, bytes = 0;
-	check_int(incoming_read(incoming_fd, id, &a, &back, &fd, &offset, &bytes), 0);
+	check_int(incoming_read(incoming_fd, id, -1, &a, &back, &fd, &offset, &bytes), 0);
 	check_int(bytes, message.n);
 	char *text = xmalloc(message.n);
 	check_int(fd_pread_all(fd, text, message.n, offset), 0);
@@ -124,7 +124,7 @@ static int try_read(const char *name)
 	struct envelope e;
 	int fd = -1;
 	uint64_t offset, bytes;
-	int error = incoming_read(incoming_fd, name, &a, &e, &fd, &offset, &bytes);
+	int error = incoming_read(incoming_fd, name, -1, &a, &e, &fd, &offset, &bytes);
 	close_fd(&fd);
 	return error;
 }

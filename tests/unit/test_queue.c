@@ -30,6 +30,35 @@ static size_t due(struct queue *q, int64_t now_s, struct arena *a, struct queue_
 	return count;
 }
 
+/* A crash after the link into msg/ leaves two names; another file of the same name is none of them. */
+static void test_cut_short(struct queue *q, int dir, int account, const struct envelope *e)
+{
+	static const char id[] = "0mq8w3k1a2b3c4d5e6f7h";
+	struct arena a cleanup(arena_clear) = {0};
+	struct incoming *i = NULL;
+	struct envelope back;
+	uint64_t offset, bytes;
+	int messages = -1, wake = -1, fd = -1;
+	check_int(folder_open(dir, "msg", &messages), 0);
+	check_int(folder_make(dir, "wake", 0700, &wake), 0);
+	check_int(incoming_new(account, &i), 0);
+	check_int(incoming_write(i, SPAN("text\r\n")), 0);
+	check_int(incoming_commit(i, e, wake, SPAN("user")), 0);
+	const char *name = incoming_id(i);
+	check_int(linkat(account, name, messages, name, 0), 0);
+	check_int(queue_read_incoming(q, account, name, &a, &back, &fd, &offset, &bytes), 0);
+	close_fd(&fd);
+	check_int(linkat(account, name, account, id, 0), 0);
+	check_int(queue_read_incoming(q, account, name, &a, &back, &fd, &offset, &bytes), -EBADMSG);
+	check_int(unlinkat(account, id, 0) | unlinkat(account, name, 0), 0);
+	check_int(file_replace(account, name, SPAN("XXXXtext\r\n"), 0600), 0);
+	check_int(queue_take_in(q, account, SPAN("user"), name, e, 4, 6), -EEXIST);
+	check_int(unlinkat(account, name, 0) | unlinkat(messages, name, 0), 0);
+	incoming_free(i);
+	close_fd(&wake);
+	close_fd(&messages);
+}
+
 static void test_life_of_a_message(int dir)
 {
 	struct arena a cleanup(arena_clear) = {0};
@@ -48,6 +77,7 @@ static void test_life_of_a_message(int dir)
 	check_int(file_replace(account, message_id, SPAN("XXXXtext\r\n"), 0600), 0);
 	check_int(queue_take_in(q, account, SPAN("user"), message_id, &e, 4, 6), 0);
 
+	test_cut_short(q, dir, account, &e);
 	struct queue_recipient *r = NULL;
 	int64_t next = 0;
 	check_int(due(q, 999, &a, &r, &next), 0);
