@@ -315,6 +315,7 @@ static int settle(struct runner *r, const struct queue_message *m,
 	    .enhanced = p->enhanced,
 	    .text = p->text};
 	struct notice_context c = {r->queue, r->config, &r->global, a.when_s};
+	r->next_due_s = a.when_s; /* the notice, if it makes one */
 	int error = notice_record(&c, m, due, p->code >= 500 ? QUEUE_FAILED : QUEUE_DEFERRED, &a);
 	return error ? error : notice_send(&c, due->id, &due->number, 1);
 }
@@ -337,6 +338,7 @@ static int plan_due(struct runner *r)
 		*d = due[i];
 		if (d->notice != QUEUE_NOTICE_NONE) {
 			error = notice_send(&c, d->id, &d->number, 1);
+			r->next_due_s = now; /* the notice is */
 			continue;
 		}
 		error = queue_message(r->queue, d->id, &r->arena, &messages[registered]);
