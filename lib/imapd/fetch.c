@@ -63,6 +63,10 @@ struct answer imapd_fetch(struct imapd *c)
 		error = view_each(c->view, r.first, r.last, fetch_message, &f);
 	}
 	arena_clear(&f.arena);
+	if (stream_error(c->peer)) {
+		c->ended = true; /* nobody is left to answer, nor to run what is pipelined for */
+		return (struct answer){.kind = ANSWER_NONE};
+	}
 	if (error)
 		return answer_error(error);
 	if (f.some_too_large)
@@ -269,9 +273,11 @@ static void put_fields(
     struct fetch *f, const struct imap_fetch_item *item, const struct imap_range *header)
 {
 	struct imapd *c = f->c;
+	/* of this item alone: a command may ask for a thousand of them */
+	struct arena scratch cleanup(arena_clear) = {0};
 	char *bytes = NULL;
 	if (header->bytes <= IMAPD_HEADER_BYTES_MAX)
-		bytes = arena_alloc(&f->arena, MAX(header->bytes, 1));
+		bytes = arena_alloc(&scratch, MAX(header->bytes, 1));
 	if (!bytes || fd_pread_all(f->fd, bytes, header->bytes, header->offset)) {
 		f->some_too_large = true;
 		str_append_cstr(&c->out, "NIL");
@@ -284,5 +290,6 @@ static void put_fields(
 	struct imap_range range = {0, (uint32_t)fields.n};
 	imap_range_cut(&range, item);
 	imap_put_literal_head(&c->out, range.bytes);
-	str_append(&c->out, span_sub(str_span(&fields), range.offset, range.bytes));
+	imapd_put_out(c);
+	stream_write(c->peer, span_sub(str_span(&fields), range.offset, range.bytes));
 }
