@@ -10,6 +10,7 @@
 
 #include "base/encode.h"
 #include "crypto/evp.h"
+#include "crypto/lean.h"
 
 enum { HMAC_MAX_BLOCK_BYTES = 128, RANDOM_PIECE_BYTES = 256 };
 
@@ -50,7 +51,7 @@ int crypto_init_lean(void)
 				     OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
 				     OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
 		NULL) ||
-	    !OPENSSL_init_ssl(init_options, NULL))
+	    crypto_lean_load() < 0 || !OPENSSL_init_ssl(init_options, NULL))
 		return -EIO;
 	/* By which X509_get_signature_info() knows how a certificate is signed. */
 	const EVP_MD *known[] = {

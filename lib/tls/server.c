@@ -23,9 +23,13 @@ static int add_nonce(SSL *ssl, unsigned type, unsigned where, const unsigned cha
 static int choose_identity(SSL *ssl, int *alert, void *context);
 static bool use_identity(SSL *ssl, const struct identity *identity);
 
+/* Of tls_prepare(), for the first tls_server_new(). */
+static SSL_CTX *prepared;
+
 void tls_prepare(void)
 {
-	SSL_CTX_free(SSL_CTX_new(TLS_server_method())); /* the fetched algorithms stay */
+	if (!prepared)
+		prepared = SSL_CTX_new(TLS_server_method());
 }
 
 int tls_server_new(const struct tls_identity *identities, size_t count,
@@ -44,7 +48,8 @@ int tls_server_new(const struct tls_identity *identities, size_t count,
 	for (; r == 0 && t->count < count; t->count++)
 		r = identity_load(&identities[t->count], &t->identities[t->count], ret_error);
 	if (r == 0) {
-		t->context = SSL_CTX_new(TLS_server_method());
+		t->context = prepared ? prepared : SSL_CTX_new(TLS_server_method());
+		prepared = NULL;
 		if (!t->context || !configure(t, request_client_certificate))
 			r = tls_error(-EINVAL, ret_error, "TLS cannot be set up");
 	}

@@ -19,8 +19,8 @@ struct tls_identity {
 };
 struct tls_server;
 /*
- * Loads of OpenSSL what tls_server_new() would load at its first call: before a fork, so that the
- * processes share the memory (some 200 KiB) instead of each having its own.
+ * Does of tls_server_new() what needs neither certificate nor key: before a fork, so that the
+ * processes share the memory instead of each having its own.
  */
 void tls_prepare(void);
 /*
