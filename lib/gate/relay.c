@@ -1,7 +1,10 @@
 #include "gate/relay.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 enum flow_state {
 	FLOW_OPEN,
@@ -27,12 +30,14 @@ static bool flow_fill(struct flow *f);
 static bool flow_drain(struct flow *f);
 static void flow_end(struct flow *f);
 static int wait_for_events(const struct flow *up, const struct flow *down, int timeout_ms);
+static void acknowledge(const struct channel *client);
 
 void relay_run(struct channel client, struct span from_client, struct channel session,
     struct span from_session)
 {
 	struct flow up, down;
 	int64_t last_progress_ms = monotonic_ms(), stop_ms = INT64_MAX;
+	bool unanswered = false; /* bytes of the client, since the session last said something */
 
 	catch_sigterm();
 	flow_init(&up, &client, &session, from_client);
@@ -47,8 +52,10 @@ void relay_run(struct channel client, struct span from_client, struct channel se
 			last_progress_ms = monotonic_ms();
 		if (down.state == FLOW_DONE || down.broken)
 			break; /* the session is over, or nobody is there to hear it */
-		if (moved_up || moved_down)
+		if (moved_up || moved_down) {
+			unanswered = !moved_down;
 			continue;
+		}
 		/* Idle, there is no time limit here: the session has its own. */
 		int64_t timeout_ms = -1;
 		if (down.end > down.start || down.state == FLOW_ENDING) {
@@ -60,8 +67,15 @@ void relay_run(struct channel client, struct span from_client, struct channel se
 		}
 		if (stop_ms != INT64_MAX && up.state == FLOW_OPEN && timeout_ms < 0)
 			timeout_ms = MAX(stop_ms - monotonic_ms(), 0);
-		if (wait_for_events(&up, &down, (int)timeout_ms) < 0)
+		bool short_wait = unanswered && (timeout_ms < 0 || timeout_ms > RELAY_ACK_MS);
+		int events =
+		    wait_for_events(&up, &down, short_wait ? RELAY_ACK_MS : (int)timeout_ms);
+		if (events < 0)
 			break;
+		if (events == 0 && short_wait) {
+			acknowledge(&client);
+			unanswered = false;
+		}
 	}
 	free(up.buffer);
 	free(down.buffer);
@@ -176,7 +190,7 @@ static void flow_end(struct flow *f)
 		f->state = FLOW_DONE;
 }
 
-/* 0, or negative errno. */
+/* How many ends have events, 0 after the time or a signal, or negative errno. */
 static int wait_for_events(const struct flow *up, const struct flow *down, int timeout_ms)
 {
 	/* "up" reads from the client and "down" writes to it; the session the other way round. A
@@ -205,9 +219,21 @@ static int wait_for_events(const struct flow *up, const struct flow *down, int t
 	struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
 	sigset_t none;
 	(void)sigemptyset(&none);
-	if (ppoll(p, n, timeout_ms < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
+	int ready = ppoll(p, n, timeout_ms < 0 ? NULL : &timeout, &none);
+	if (ready < 0 && errno != EINTR)
 		return -errno;
-	return 0;
+	return MAX(ready, 0);
+}
+
+/*
+ * A client without TCP_NODELAY keeps a small write to itself until all before it is acknowledged: the
+ * line end behind APPEND's message, often. The kernel delays that by 40 ms, hoping for an answer that
+ * it could ride on, and the session waits for the line end. So what is not answered soon is
+ * acknowledged alone.
+ */
+static void acknowledge(const struct channel *client)
+{
+	(void)setsockopt(client->fd_in, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
 }
 
 void relay_linger(struct channel *client)

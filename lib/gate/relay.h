@@ -10,6 +10,7 @@
 
 enum {
 	RELAY_BUFFER_BYTES = 16384,	/* one TLS record's worth */
+	RELAY_ACK_MS = 1,		/* without an answer: the client's bytes are acknowledged */
 	RELAY_STALL_MS = 5 * 60 * 1000, /* a client that reads nothing for so long is dropped */
 	RELAY_STOP_MS = 2000,		/* from SIGTERM: for the session to end by itself */
 	RELAY_LINGER_MS = 2000,		/* after our end: for the client to close */

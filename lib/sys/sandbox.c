@@ -12,6 +12,8 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -45,6 +47,7 @@ enum verdict {
 	ALLOW_FCNTL,	  /* no F_SETOWN: it sends signals to others */
 	ALLOW_NO_EXEC,	  /* no memory that is executable */
 	ALLOW_FIONREAD,
+	ALLOW_QUICKACK,
 	EMULATE_FSTAT, /* see answer_fstat() */
 };
 struct call {
@@ -211,6 +214,7 @@ static const struct call forbidden_calls[] = {
 
 static const struct call gate_calls[] = {
     {SYS_sendto, ALLOW_NO_ADDRESS},		       /* the log, and the conversation */
+    {SYS_setsockopt, ALLOW_QUICKACK},		       /* gate/relay.c */
     {SYS_mmap, ALLOW_NO_EXEC},			       /* malloc */
     {SYS_mprotect, ALLOW_NO_EXEC}, {SYS_wait4, ALLOW}, /* gate/handler.c: how the session ended */
 };
@@ -605,6 +609,14 @@ static void emit_verdict(struct program *p, enum verdict verdict)
 		emit(p, BPF_LD | BPF_W | BPF_ABS, argument_low(1), 0, 0);
 		emit(p, BPF_JMP | BPF_JEQ | BPF_K, FIONREAD, 1, 0);
 		emit(p, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY, 0, 0);
+		emit(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+		return;
+	case ALLOW_QUICKACK:
+		emit(p, BPF_LD | BPF_W | BPF_ABS, argument_low(1), 0, 0);
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 2);
+		emit(p, BPF_LD | BPF_W | BPF_ABS, argument_low(2), 0, 0);
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, TCP_QUICKACK, 1, 0);
+		emit(p, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT, 0, 0);
 		emit(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
 		return;
 	}

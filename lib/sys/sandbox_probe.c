@@ -164,6 +164,8 @@ static void probe_network(const char *where, int fd, const struct targets *t)
 	report(where, fd, "listen", listen(fd, 1));
 	report(where, fd, "accept", accept(fd, NULL, NULL));
 	report(where, fd, "sendmsg", syscall(SYS_sendmsg, fd, NULL, 0));
+	report(where, fd, "setsockopt",
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int)));
 }
 
 static void probe_processes(const char *where, int fd, const struct targets *t)

@@ -34,6 +34,7 @@ with_fault_points() {
 @test "relay: a client that sends and does not read" { play slow_reader; }
 @test "relay: half-close" { play half_close; }
 @test "relay: a session that hangs" { play hanging_session; }
+@test "relay: a client that writes in small pieces" { play small_pieces; }
 @test "a revoked key ends the session that used it" { play live_revocation; }
 
 @test "code inside a gate, Landlock as the kernel has it" { with_fault_points probe_gate; }

@@ -269,6 +269,21 @@ def half_close():
             assert count == 20 * MIB + 6 and end.endswith(b"last\r\n"), (count, end[-20:])
 
 
+def small_pieces():
+    """A client with Nagle's algorithm does not wait for delayed acknowledgements: 40 ms each."""
+    with Peer("imap", "--allow-plaintext") as c:
+        c.line()
+        c.expect("a LOGIN alice@example.org wonderland-alice", "SERVE")
+        started = time.monotonic()
+        for _ in range(20):
+            c.send("SINK 300\r\n")
+            for _ in range(3):
+                c.send("x" * 100)
+            assert c.line() == "sunk 300"
+        took = time.monotonic() - started
+        assert took < 0.6, took
+
+
 def hanging_session():
     """A session that does not read any more: the client's bytes stop, and memory stays flat."""
     with Peer("imap", "--implicit-tls", key="yes") as c:
