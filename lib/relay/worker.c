@@ -39,6 +39,8 @@ void worker_report_rest(
 void worker_run(struct job *j, const struct worker_environment *e, int results_fd)
 {
 	struct worker w = {.job = j, .environment = e, .results_fd = results_fd};
+	(void)signal(SIGTERM, SIG_DFL); /* the runner's handlers are not for us; none can fail */
+	(void)signal(SIGINT, SIG_DFL);
 	/* a runner that is killed must not leave deliveries behind whose results nobody notes */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail for a valid signal */
 	switch (j->plan.kind) {

@@ -1,0 +1,203 @@
+#!/usr/bin/env bats
+# The queue-runner with a relay: another instance of Postern, running. Messages enter through the
+# real submit-handler.
+load common
+
+setup_file() { start_localserve; }
+teardown_file() { stop_localserve; }
+
+# sender CONF: an instance of its own in $A, with transport and route lines added; its domain
+# localhost is split, so that all but its own accounts are routed.
+sender() {
+	A=$BATS_TEST_TMPDIR/a
+	mkdir -p "$A/conf.d"
+	cp "$DIR/server.pem" "$A/ca.pem"
+	(cd "$A" && "$BUILD/bin/postern" tlspubkey gen --p256 "$A/server" >/dev/null)
+	cat >"$A/postern.conf" <<-E
+		hostname = "a.example"
+		certificate {
+			certificate-file = "$A/server.pem"
+			key-file = "$A/server.pem"
+		}
+		domain "localhost" {
+			deliver = route
+		}
+		account "user" {
+			addresses = {"user@localhost"}
+			$2
+		}
+		$1
+	E
+	succeed "$BUILD/bin/postern" --instance "$A" config apply
+	succeed "$BUILD/bin/postern" --instance "$A" account password user <<<"a long password"
+	printf '%s\n' "$PASSWORD" >"$A/secret"
+	echo 1000000000 >"$A/clock"
+}
+
+submit() { # SUBJECT RECIPIENT…
+	local subject=$1
+	shift
+	succeed swaks --pipe "$BUILD/bin/submit-handler --instance $A --allow-plaintext --log=stderr" \
+		--auth PLAIN --auth-user user@localhost --auth-password "a long password" \
+		--from user@localhost --to "$(IFS=,; echo "$*")" --header "Subject: $subject"
+}
+
+run_queue() {
+	succeed "$BUILD/bin/queue-runner" --instance "$A" --log=stderr "$@"
+}
+
+# The INBOX of the sending instance, as text.
+inbox_of_sender() {
+	find "$A/state/mail/user/msg" -type f -exec cat {} + 2>/dev/null
+}
+
+relay() { # KIND PORT [MORE]
+	printf 'transport "b" {\nkind = %s\nhost = "localhost"\nport = %s\nca-file = "%s"\n%s\n}\nroute {\ntransport = "b"\n}\n' \
+		"$1" "$2" "$BATS_TEST_TMPDIR/a/ca.pem" "${3:-}"
+}
+
+password() {
+	printf 'username = "user@localhost"\npassword-file = "%s"' "$BATS_TEST_TMPDIR/a/secret"
+}
+
+@test "submissions with a password: the strongest mechanism, SCRAM-SHA-256-PLUS" {
+	sender "$(relay submissions "$SUBMISSIONS" "$(password)")"
+	submit relayed-scram second@localhost
+	run_queue
+	[[ $output == *"relayed "*"to=<second@localhost> transport=b host=localhost["* ]]
+	grep -q 'result=ok .*mechanism=SCRAM-SHA-256-PLUS' "$DIR/log"
+	grep -rqs "Subject: relayed-scram" "$DIR/state/mail" || sleep 2
+	grep -rqs "Subject: relayed-scram" "$DIR/state/mail"
+}
+
+@test "submission (STARTTLS) with a pinned mechanism" {
+	sender "$(relay submission "$SUBMISSION" "$(password)
+mechanisms = {\"SCRAM-SHA-1\"}")"
+	submit relayed-pinned second@localhost
+	run_queue
+	[[ $output == *"relayed "* ]]
+	grep -q 'result=ok .*mechanism=SCRAM-SHA-1 ' "$DIR/log"
+}
+
+@test "submissions with a client key and no password" {
+	sender "$(relay submissions "$SUBMISSIONS" "client-key-file = \"$DIR/clients/user.pem\"")"
+	submit relayed-key second@localhost
+	run_queue
+	[[ $output == *"relayed "* ]]
+}
+
+@test "a relay that refuses the login, or whose certificate is not trusted, delays and never fails" {
+	sender "$(relay submissions "$SUBMISSIONS" "$(password)")"
+	echo "not the password" >"$A/secret"
+	submit refused second@localhost
+	run_queue
+	[[ $output == *"deferred "*'answer="535'* ]]
+	[ "$("$BUILD/bin/postern" --instance "$A" queue list | grep -c second@localhost)" -eq 1 ]
+	[[ $(inbox_of_sender) != *Undelivered* ]]
+	# the same with a certificate of nobody's
+	rm -rf "$A"
+	sender "$(relay submissions "$SUBMISSIONS" "$(password)")"
+	cp "$A/server.pem" "$A/ca.pem"
+	submit untrusted second@localhost
+	run_queue
+	[[ $output == *"deferred "*certificate* ]]
+}
+
+@test "what the relay refuses comes back as a notice, one for all recipients, and is gone" {
+	sender "$(relay submissions "$SUBMISSIONS" "$(password)")"
+	submit bounced none@localhost nobody@localhost second@localhost
+	run_queue
+	[ "$(grep -c '^.*failed ' <<<"$output")" -eq 2 ]
+	local inbox
+	inbox=$(inbox_of_sender)
+	[ "$(grep -c '^Subject: Undelivered mail' <<<"$inbox")" -eq 1 ]
+	[[ $inbox == *"Final-Recipient: rfc822; none@localhost"*"Status: 5.1.1"*"Diagnostic-Code: smtp; 550"* ]]
+	[[ $inbox == *"Final-Recipient: rfc822; nobody@localhost"* ]]
+	[[ $inbox == *"Subject: bounced"* ]]
+	run "$BUILD/bin/postern" --instance "$A" queue list
+	[[ $output != *localhost* ]]
+	[ -z "$(ls -A "$A/state/queue/msg")" ]
+}
+
+@test "routes: account before domain before global, evaluated anew at each attempt" {
+	fail() { printf 'transport "%s" {\nkind = fail\ncode = 450\ntext = "by %s"\n}\n' "$1" "$1"; }
+	sender "$(fail account; fail global; relay submissions "$SUBMISSIONS" "$(password)")
+route {
+	transport = \"global\"
+}" 'route {
+		to-domain = {"localhost"}
+		minimum-attempts = 1
+		transport = "account"
+	}'
+	submit routed second@localhost
+	run_queue --clock "$A/clock"
+	# the account's route wants one attempt before; the first global route matches
+	[[ $output == *"relayed "*"transport=b"* ]]
+	sed -i 's/^transport "b" {/transport "gone" {/; s/transport = "b"/transport = "global"/' "$A/postern.conf"
+	run "$BUILD/bin/postern" --instance "$A" config apply
+	submit routed-again second@localhost
+	run_queue
+	[[ $output == *"deferred "*"transport=global"*"450 by global"* ]]
+	echo $(($(date +%s) + 3600)) >"$A/clock"
+	run_queue --clock "$A/clock"
+	[[ $output == *"deferred "*"transport=account"*"attempt=2"*"450 by account"* ]]
+	# the configuration of this moment counts
+	sed -i 's/code = 450/code = 550/' "$A/postern.conf"
+	succeed "$BUILD/bin/postern" --instance "$A" config apply
+	echo $(($(date +%s) + 30000)) >"$A/clock"
+	run_queue --clock "$A/clock"
+	[[ $output == *"failed "*"transport=account"*"attempt=3"*"550 by account"* ]]
+}
+
+@test "schedule: attempts by the list, one notice of the delay, given up at the lifetime" {
+	sender 'transport "later" {
+		kind = fail
+		code = 451
+		text = "not now"
+	}
+	route {
+		transport = "later"
+	}
+	schedule = {"10m", "1h"}
+	delay-notice = 2h
+	lifetime = 1d'
+	submit slow x@example.org
+	local start attempts=0 minute
+	start=$(date +%s)
+	run_queue
+	for ((minute = 1; minute < 26 * 60; minute += 7)); do
+		echo $((start + minute * 60)) >"$A/clock"
+		"$BUILD/bin/queue-runner" --instance "$A" --log=stderr --clock "$A/clock" >>"$A/runs" 2>&1
+	done
+	attempts=$(grep -c "to=<x@example.org>" "$A/runs")
+	# 10 minutes, then every hour (±10 %) for a day
+	[ "$attempts" -ge 22 ] && [ "$attempts" -le 29 ]
+	[ "$(grep -c '^Subject: Delayed mail' <<<"$(inbox_of_sender)")" -eq 1 ]
+	[ "$(grep -c '^Subject: Undelivered mail' <<<"$(inbox_of_sender)")" -eq 1 ]
+	[[ $(inbox_of_sender) == *"Status: 4.4.7"* ]]
+}
+
+@test "a second runner ends at once; a message is not held up by a worker that hangs" {
+	local port
+	port=$((20000 + RANDOM % 30000))
+	# accepts and says nothing
+	nc -lk 127.0.0.1 "$port" >/dev/null 3>&- &
+	local hang=$!
+	sender "$(relay submission "$port" | sed 's/localhost/127.0.0.1/')"
+	submit stuck x@example.org
+	timeout 60 "$BUILD/bin/queue-runner" --instance "$A" --log=stderr >"$A/first" 2>&1 3>&- &
+	local first=$!
+	sleep 0.5
+	run_queue
+	[ -z "$output" ]
+	submit quick user@localhost
+	local tries
+	for ((tries = 0; tries < 20; tries++)); do
+		! inbox_of_sender | grep -q "Subject: quick" || break
+		sleep 0.05
+	done
+	[ "$tries" -lt 20 ]
+	kill "$first" "$hang" # the runner ends, and its worker with it
+	wait "$first" "$hang" || true
+	! pgrep -f -- "--instance $A"
+}
