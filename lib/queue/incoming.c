@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/codec.h"
+#include "base/fault.h"
 #include "crypto/crypto.h"
 #include "io/file.h"
 
@@ -136,7 +137,7 @@ static int append(struct incoming *i, struct span bytes)
 
 static int write_out(struct incoming *i)
 {
-	int error = fd_write_all(i->fd, str_span(&i->out));
+	int error = fault("queue-disk-full") ? -ENOSPC : fd_write_all(i->fd, str_span(&i->out));
 	str_reset(&i->out);
 	return error;
 }

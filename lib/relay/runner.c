@@ -40,6 +40,9 @@ struct runner {
 
 static volatile sig_atomic_t stop_requested;
 
+static void log_result(struct span transport, const struct queue_message *m,
+    const struct queue_recipient *to, uint32_t attempt, enum queue_result result,
+    const struct queue_attempt *a);
 static int setup(struct runner *r);
 static void teardown(struct runner *r);
 static int pass(struct runner *r);
@@ -304,7 +307,7 @@ static int add_to_job(struct runner *r, const struct plan *p, const struct queue
 	return 0;
 }
 
-/* What is answered without an attempt elsewhere, and what has a notice due from an earlier run. */
+/* What is answered without an attempt elsewhere. */
 static int settle(struct runner *r, const struct queue_message *m,
     const struct queue_recipient *due, const struct plan *p)
 {
@@ -314,47 +317,74 @@ static int settle(struct runner *r, const struct queue_message *m,
 	    .code = p->code,
 	    .enhanced = p->enhanced,
 	    .text = p->text};
+	enum queue_result result = p->code >= 500 ? QUEUE_FAILED : QUEUE_DEFERRED;
 	struct notice_context c = {r->queue, r->config, &r->global, a.when_s};
-	r->next_due_s = a.when_s; /* the notice, if it makes one */
-	int error = notice_record(&c, m, due, p->code >= 500 ? QUEUE_FAILED : QUEUE_DEFERRED, &a);
-	return error ? error : notice_send(&c, due->id, &due->number, 1);
+	log_result(p->name, m, due, due->attempts + 1, result, &a);
+	return notice_record(&c, m, due, result, &a);
+}
+
+/* One notice for all recipients of a message that failed together. */
+static int send_notices(struct runner *r, struct queue_recipient *about, size_t count)
+{
+	struct notice_context c = {r->queue, r->config, &r->global, now_s(r)};
+	uint32_t *numbers = ARENA_ARRAY(&r->arena, uint32_t, count);
+	int error = 0;
+	for (size_t i = 0; i < count && !error; i++) {
+		size_t n = 0;
+		struct span id = about[i].id;
+		if (id.n == 0)
+			continue; /* done with an earlier one */
+		for (size_t k = i; k < count; k++) {
+			if (!span_equal(about[k].id, id))
+				continue;
+			numbers[n++] = about[k].number;
+			about[k].id = SPAN("");
+		}
+		error = notice_send(&c, id, numbers, n);
+	}
+	return error;
 }
 
 static int plan_due(struct runner *r)
 {
 	struct queue_recipient *due;
-	size_t count, registered = 0;
+	size_t count, registered = 0, noticed = 0;
 	int64_t now = now_s(r);
 	int error = queue_due(
 	    r->queue, now, DUE_MAX, is_in_flight, r, &r->arena, &due, &count, &r->next_due_s);
 	if (error || count == 0)
 		return error;
-	struct notice_context c = {r->queue, r->config, &r->global, now};
 	struct plan *plans = ARENA_ARRAY(&r->arena, struct plan, count);
 	struct queue_message *messages = ARENA_ARRAY(&r->arena, struct queue_message, count);
+	struct queue_recipient *notices = ARENA_ARRAY(&r->arena, struct queue_recipient, count);
 	int64_t *next_s = ARENA_ARRAY(&r->arena, int64_t, count);
 	for (size_t i = 0; i < count && !error; i++) {
-		struct queue_recipient *d = &due[registered];
-		*d = due[i];
-		if (d->notice != QUEUE_NOTICE_NONE) {
-			error = notice_send(&c, d->id, &d->number, 1);
-			r->next_due_s = now; /* the notice is */
+		if (due[i].notice != QUEUE_NOTICE_NONE) { /* left by an earlier run */
+			notices[noticed++] = due[i];
 			continue;
 		}
-		error = queue_message(r->queue, d->id, &r->arena, &messages[registered]);
+		size_t at = registered++;
+		due[at] = due[i];
+		error = queue_message(r->queue, due[at].id, &r->arena, &messages[at]);
 		if (!error)
 			error = plan_recipient(
-			    r->config, &messages[registered], d, &r->arena, &plans[registered]);
-		next_s[registered] = next_attempt_s(r, d->attempts + 1, now);
-		registered++;
+			    r->config, &messages[at], &due[at], &r->arena, &plans[at]);
+		next_s[at] = next_attempt_s(r, due[at].attempts + 1, now);
 	}
 	/* before any worker starts: whatever crashes from here on cannot make a hot loop */
 	if (!error && registered)
 		error = queue_register_attempts(r->queue, due, next_s, registered);
-	for (size_t i = 0; i < registered && !error; i++)
-		error = plans[i].kind == PLAN_ANSWER ? settle(r, &messages[i], &due[i], &plans[i])
-						     : add_to_job(r, &plans[i], &due[i]);
-	return error;
+	for (size_t i = 0; i < registered && !error; i++) {
+		if (plans[i].kind != PLAN_ANSWER) {
+			error = add_to_job(r, &plans[i], &due[i]);
+			continue;
+		}
+		error = settle(r, &messages[i], &due[i], &plans[i]);
+		notices[noticed++] = due[i];
+	}
+	if (noticed || count == DUE_MAX)
+		r->next_due_s = now; /* the notices, and what did not fit into this pass */
+	return error ? error : send_notices(r, notices, noticed);
 }
 
 /* -- workers ------------------------------------------------------------------------------------ */
@@ -414,20 +444,6 @@ static void start_jobs(struct runner *r)
 	}
 }
 
-static void log_result(const struct job *j, const struct job_message *m,
-    const struct job_recipient *to, enum queue_result result, const struct queue_attempt *a)
-{
-	static const char *const names[] = {"delivered", "relayed", "deferred", "failed"};
-	struct str text cleanup(str_clear) = STR_INIT(4096);
-	log_quote(a->text, 300, &text);
-	log_line(result >= QUEUE_DEFERRED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-	    "%s id=%.*s account=%.*s from=<%.*s> to=<%.*s> transport=%.*s host=%.*s attempt=%u "
-	    "answer=\"%u %s\"",
-	    names[result], SPAN_ARG(m->message.id), SPAN_ARG(m->message.account),
-	    SPAN_ARG(m->message.sender), SPAN_ARG(to->recipient.address), SPAN_ARG(j->plan.name),
-	    SPAN_ARG(a->host), to->recipient.attempts, a->code, text.data);
-}
-
 static void record_result(struct runner *r, struct job *j, const struct job_result *result)
 {
 	struct job_message *m = &j->messages[result->message];
@@ -444,7 +460,23 @@ static void record_result(struct runner *r, struct job *j, const struct job_resu
 		log_line(LOG_LEVEL_ERROR, "cannot note the result of %.*s: %s",
 		    SPAN_ARG(m->message.id), strerror(-error));
 	to->reported = true;
-	log_result(j, m, to, result->result, &a);
+	log_result(
+	    j->plan.name, &m->message, &to->recipient, to->recipient.attempts, result->result, &a);
+}
+
+static void log_result(struct span transport, const struct queue_message *m,
+    const struct queue_recipient *to, uint32_t attempt, enum queue_result result,
+    const struct queue_attempt *a)
+{
+	static const char *const names[] = {"delivered", "relayed", "deferred", "failed"};
+	struct str text cleanup(str_clear) = STR_INIT(4096);
+	log_quote(a->text, 300, &text);
+	log_line(result >= QUEUE_DEFERRED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	    "%s id=%.*s account=%.*s from=<%.*s> to=<%.*s> transport=%.*s host=%.*s attempt=%u "
+	    "answer=\"%u %s\"",
+	    names[result], SPAN_ARG(m->id), SPAN_ARG(m->account), SPAN_ARG(m->sender),
+	    SPAN_ARG(to->address), SPAN_ARG(transport), SPAN_ARG(a->host), attempt, a->code,
+	    text.data);
 }
 
 /* Reads what the worker says; false at its end. */

@@ -79,7 +79,7 @@ static int converse(struct smtp_client *c, struct sasl_client *sasl, enum sasl_m
 static int step(struct sasl_client *sasl, struct span text, struct str *out, struct str *error)
 {
 	struct str challenge cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
-	struct str response cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
+	struct str response cleanup(str_clear_secret) = STR_INIT(SASL_RESPONSE_MAX_BYTES);
 	if (base64_decode(text, &challenge) < 0) {
 		str_append_cstr(error, "the challenge is no base64");
 		return -EPROTO;
@@ -89,6 +89,8 @@ static int step(struct sasl_client *sasl, struct span text, struct str *out, str
 	if (rc < 0)
 		return rc;
 	base64_encode(str_span(&response), out);
+	if (out->failed)
+		str_append_cstr(error, "the response is too long");
 	return str_error(out);
 }
 

@@ -6,13 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/encode.h"
+#include "crypto/crypto.h"
+#include "sasl_directory.h"
 #include "smtp/command.h"
 #include "tap.h"
 
 /*
  * A scripted server: lines "C:…" are read and compared, "S:…" written (with CRLF), "R:…" written as
  * they are, "P:n" pauses n ms, "H:" shuts its sending side down, "X:" closes, "D:" reads up to a lone dot,
- * "F:" floods with reply lines until the client goes away. Exit 1 at a mismatch.
+ * "G:" reads any line, "A:" plays the server of AUTH SCRAM-SHA-256, "F:" floods with reply lines until the client goes away. Exit 1 at a mismatch.
  */
 static int read_a_line(int fd, char *line, size_t size)
 {
@@ -36,6 +39,37 @@ static void put(int fd, const char *text)
 			_exit(0);
 		text += w, n -= (size_t)w;
 	}
+}
+
+/* RFC 4954 with the real server's side of SASL. */
+static void play_scram(int fd)
+{
+	struct directory d = {.salt = SPAN("0123456789abcdef"), .iterations = 4096};
+	struct sasl_server_options o = {.lookup = directory_lookup(&d)};
+	struct sasl_server *sasl = sasl_server_new(SASL_SCRAM_SHA_256, &o);
+	struct str response cleanup(str_clear) = STR_INIT(10000);
+	struct str challenge cleanup(str_clear) = STR_INIT(10000);
+	char line[8192];
+	size_t skip = sizeof("AUTH SCRAM-SHA-256 ") - 1;
+	enum sasl_outcome outcome = SASL_CONTINUE;
+	while (outcome == SASL_CONTINUE) {
+		if (read_a_line(fd, line, sizeof(line)) < 0)
+			_exit(1);
+		str_reset(&response);
+		if (base64_decode(span_from(span_cstr(line), skip), &response) < 0)
+			break;
+		skip = 0;
+		outcome = sasl_server_step(sasl, str_span(&response), &challenge);
+		str_reset(&response);
+		base64_encode(str_span(&challenge), &response);
+		if (outcome == SASL_CONTINUE) {
+			put(fd, "334 ");
+			put(fd, response.data);
+			put(fd, "\r\n");
+		}
+	}
+	sasl_server_free(sasl);
+	put(fd, outcome == SASL_OK ? "235 2.7.0 ok\r\n" : "535 5.7.8 no\r\n");
 }
 
 static void play(int fd, const char *const *script)
@@ -64,6 +98,11 @@ static void play(int fd, const char *const *script)
 		case 'R': put(fd, text); break;
 		case 'P': (void)poll(NULL, 0, 50); break;
 		case 'H': (void)shutdown(fd, SHUT_WR); break;
+		case 'G':
+			if (read_a_line(fd, line, sizeof(line)) < 0)
+				_exit(1);
+			break;
+		case 'A': play_scram(fd); break;
 		case 'F':
 			for (;;)
 				put(fd, "250-more\r\n");
@@ -376,8 +415,62 @@ static void test_starttls(void)
 	stop(&p);
 }
 
+static int authenticate(
+    const char *const *script, struct sasl_client_options *o, struct smtp_outcome *ret)
+{
+	struct peer p = start(script);
+	check_int(smtp_client_greet(p.client, ret), 0);
+	int error = smtp_client_auth(p.client, o, ret);
+	stop(&p);
+	return error;
+}
+
+static void test_auth(void)
+{
+#define OFFER(words) "S:220 a", "C:EHLO me.example", "S:250-a", "S:250 AUTH " words
+	static const char *const scripts[][9] = {
+	    {OFFER("PLAIN LOGIN"), "C:AUTH PLAIN AHVzZXIAcGVuY2ls", "S:235 2.7.0 ok"},
+	    {OFFER("PLAIN LOGIN")},
+	    {OFFER("PLAIN SCRAM-SHA-256"), "A:"},
+	    {OFFER("PLAIN SCRAM-SHA-256"), "A:"},
+	    {OFFER("SCRAM-SHA-256"), "G:", "S:235 2.7.0 come in"},
+	    {OFFER("SCRAM-SHA-256"), "G:", "S:334 !!!", "C:*", "S:501 cancelled"},
+	    {OFFER("SCRAM-SHA-256"), "G:", "S:334 cj1h", "C:*", "S:235 cancelled"},
+	    {OFFER("EXTERNAL"), "G:", "S:235 ok"},
+	    {OFFER("PLAIN"), "G:", "H:"},
+	};
+	struct smtp_outcome o;
+	struct sasl_client_options safe = {.username = SPAN("user"),
+	    .password = SPAN("pencil"),
+	    .tls = true,
+	    .tls_verified = true};
+	struct sasl_client_options clear = {.username = SPAN("user"),
+	    .password = SPAN("pencil"),
+	    .allowed = 1u << SASL_PLAIN | 1u << SASL_LOGIN};
+	struct sasl_client_options wrong = safe;
+	struct sasl_client_options key = {
+	    .has_client_key = true, .tls = true, .tls_verified = true};
+	wrong.password = SPAN("pen");
+	check_int(authenticate(scripts[0], &safe, &o), 0);
+	check_int(authenticate(scripts[1], &clear, &o), -EIO);
+	check(strstr(o.text, "PLAIN LOGIN"));
+	check_int(authenticate(scripts[2], &safe, &o), 0);
+	check_int(authenticate(scripts[3], &wrong, &o), -EIO);
+	check_int(o.result, SMTP_RESULT_SESSION);
+	check_int(authenticate(scripts[4], &safe, &o), -EIO);
+	check(strstr(o.text, "signature"));
+	check_int(authenticate(scripts[5], &safe, &o), -EIO);
+	check_int(authenticate(scripts[6], &safe, &o), -EIO);
+	check_int(authenticate(scripts[7], &key, &o), 0);
+	check_int(authenticate(scripts[8], &safe, &o), -EIO);
+	check(strstr(o.text, "closed"));
+}
+
 int main(void)
 {
+	if (crypto_init() < 0)
+		return 1;
+	test_auth();
 	(void)signal(SIGPIPE, SIG_IGN);
 	test_pipelined();
 	test_plain_server();

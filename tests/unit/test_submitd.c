@@ -388,6 +388,31 @@ static void test_no_folder(void)
 	check(span_ends_with(str_span(&out), SPAN("250 2.0.0 Done\r\n")));
 }
 
+#ifdef FAULT_POINTS
+/* A full disk, early and at the commit: 452, nothing kept, and the session goes on. */
+static void test_full_disk(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct str in cleanup(str_clear) = STR_INIT(1 << 20);
+	struct str out cleanup(str_clear) = STR_INIT(1 << 16);
+	struct queued q[FIXTURE_QUEUED_MAX];
+	check(setenv("FAULT", "queue-disk-full", 1) == 0);
+	for (size_t size = 100; size < 200000; size += 190000) {
+		struct session s = fixture_session(NULL);
+		str_reset(&in);
+		str_append_cstr(&in, BEGIN FROM "\r\n");
+		while (in.n < size)
+			str_append_cstr(&in, "0123456789012345678901234567890123456789\r\n");
+		str_append_cstr(&in, ".\r\nNOOP\r\n");
+		converse(&s, str_span(&in), &out);
+		check(span_find(str_span(&out), SPAN("\r\n452 4.3.1 ")) != SIZE_MAX);
+		check(span_ends_with(str_span(&out), SPAN("250 2.0.0 Done\r\n")));
+		check_int(fixture_take(&a, q), 0);
+	}
+	check(unsetenv("FAULT") == 0);
+}
+#endif
+
 int main(void)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -401,6 +426,9 @@ int main(void)
 	test_large();
 	test_socket();
 	test_no_folder();
+#ifdef FAULT_POINTS
+	test_full_disk();
+#endif
 	fixture_end();
 	return tap_end();
 }
