@@ -196,5 +196,6 @@ mechanisms = {\"SCRAM-SHA-1\"}")"
 	[ "$tries" -lt 20 ]
 	kill "$first" "$hang" # the runner ends, and its worker with it
 	wait "$first" "$hang" || true
-	! pgrep -f -- "--instance $A"
+	run pgrep -f -- "--instance $A"
+	[ "$status" -eq 1 ]
 }
