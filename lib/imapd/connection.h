@@ -75,6 +75,15 @@ static inline struct answer answer_bad(const char *text)
 {
 	return (struct answer){ANSWER_BAD, SPAN_NONE, text};
 }
+/*
+ * The peer is gone in the middle of a response: nobody is left to answer, nor to run for what is
+ * pipelined.
+ */
+static inline struct answer answer_lost(struct imapd *c)
+{
+	c->ended = true;
+	return (struct answer){.kind = ANSWER_NONE};
+}
 /* What an error of the store means to the client (RFC 5530); logged when it is not his. */
 struct answer answer_error(int error);
 

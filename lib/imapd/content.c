@@ -18,10 +18,11 @@ struct scan {
 };
 
 static bool load(struct content *t);
-static struct span read_header(struct content *t, uint32_t start, uint32_t end);
-static bool any_field_has(struct content *t, struct span header, struct span needle);
-static bool value_has(struct content *t, struct span value, struct span needle);
-static bool address_has(struct content *t, struct span value, struct span needle);
+static struct span read_header(struct content *t, uint32_t start, uint32_t end, struct arena *a);
+static bool part_header_has(struct content *t, const struct mime_part *part, struct span needle);
+static bool any_field_has(struct span header, struct span needle);
+static bool value_has(struct span value, struct span needle);
+static bool address_has(struct span value, struct span needle);
 static bool is_text(const struct mime_part *part);
 static bool leaf_has(struct content *t, const struct mime_part *part, struct span needle);
 static bool scan_piece(struct scan *scan, bool last);
@@ -51,7 +52,7 @@ bool content_header_has(struct content *t, struct span name, struct span needle)
 	while (header_next(&rest, &field)) {
 		if (!span_is_set(field.name) || !span_equal_nocase(field.name, name))
 			continue;
-		if (!needle.n || value_has(t, field.value, needle))
+		if (!needle.n || value_has(field.value, needle))
 			return true;
 	}
 	return false;
@@ -69,7 +70,7 @@ bool content_address_has(struct content *t, struct span name, struct span needle
 	struct header_field field;
 	while (header_next(&rest, &field))
 		if (span_is_set(field.name) && span_equal_nocase(field.name, name) &&
-		    address_has(t, field.value, needle))
+		    address_has(field.value, needle))
 			return true;
 	return false;
 }
@@ -78,12 +79,11 @@ bool content_body_has(struct content *t, struct span needle, bool with_header)
 {
 	if (!load(t))
 		return false;
-	if (with_header && any_field_has(t, t->header, needle))
+	if (with_header && any_field_has(t->header, needle))
 		return true;
 	for (size_t i = 0; i < t->structure->part_count && !t->error; i++) {
 		const struct mime_part *part = &t->structure->parts[i];
-		if (i &&
-		    any_field_has(t, read_header(t, part->header_start, part->body_start), needle))
+		if (i && part_header_has(t, part, needle))
 			return true;
 		if (part->kind == MIME_LEAF && is_text(part) && leaf_has(t, part, needle))
 			return true;
@@ -116,35 +116,42 @@ static bool load(struct content *t)
 	if (!t->error)
 		t->error = mime_summary_decode(record, t->arena, &t->structure);
 	if (!t->error)
-		t->header = read_header(
-		    t, t->structure->parts[0].header_start, t->structure->parts[0].body_start);
+		t->header = read_header(t, t->structure->parts[0].header_start,
+		    t->structure->parts[0].body_start, t->arena);
 	return !t->error;
 }
 
-static struct span read_header(struct content *t, uint32_t start, uint32_t end)
+/* In memory of its own: a message may have many parts, and a command many keys. */
+static bool part_header_has(struct content *t, const struct mime_part *part, struct span needle)
+{
+	struct arena scratch cleanup(arena_clear) = {0};
+	return any_field_has(
+	    read_header(t, part->header_start, part->body_start, &scratch), needle);
+}
+
+static struct span read_header(struct content *t, uint32_t start, uint32_t end, struct arena *a)
 {
 	size_t bytes = MIN(end - start, (uint32_t)IMAPD_HEADER_BYTES_MAX);
-	char *text = arena_alloc(t->arena, MAX(bytes, 1));
+	char *text = arena_alloc(a, MAX(bytes, 1));
 	if (!t->error)
 		t->error = fd_pread_all(t->fd, text, bytes, start);
 	return span_of(text, t->error ? 0 : bytes);
 }
 
-static bool any_field_has(struct content *t, struct span header, struct span needle)
+static bool any_field_has(struct span header, struct span needle)
 {
 	struct header_field field;
 	while (header_next(&header, &field)) {
-		if (span_is_set(field.name) && value_has(t, field.name, needle))
+		if (span_is_set(field.name) && value_has(field.name, needle))
 			return true;
-		if (value_has(t, field.value, needle))
+		if (value_has(field.value, needle))
 			return true;
 	}
 	return false;
 }
 
-static bool value_has(struct content *t, struct span value, struct span needle)
+static bool value_has(struct span value, struct span needle)
 {
-	(void)t;
 	struct str unfolded cleanup(str_clear) = STR_INIT(IMAPD_HEADER_BYTES_MAX);
 	struct str decoded cleanup(str_clear) = STR_INIT(IMAPD_HEADER_BYTES_MAX * 3);
 	struct str mapped cleanup(str_clear) = STR_INIT(IMAPD_OUT_BYTES_MAX * 2);
@@ -154,9 +161,10 @@ static bool value_has(struct content *t, struct span value, struct span needle)
 	return span_find(str_span(&mapped), needle) != SIZE_MAX;
 }
 
-static bool address_has(struct content *t, struct span value, struct span needle)
+static bool address_has(struct span value, struct span needle)
 {
-	struct address_list list = address_parse(value, t->arena);
+	struct arena scratch cleanup(arena_clear) = {0};
+	struct address_list list = address_parse(value, &scratch);
 	struct str address cleanup(str_clear) = STR_INIT(IMAPD_HEADER_BYTES_MAX * 2);
 	struct str mapped cleanup(str_clear) = STR_INIT(IMAPD_OUT_BYTES_MAX * 2);
 	for (size_t i = 0; i < list.count; i++) {

@@ -63,10 +63,8 @@ struct answer imapd_fetch(struct imapd *c)
 		error = view_each(c->view, r.first, r.last, fetch_message, &f);
 	}
 	arena_clear(&f.arena);
-	if (stream_error(c->peer)) {
-		c->ended = true; /* nobody is left to answer, nor to run what is pipelined for */
-		return (struct answer){.kind = ANSWER_NONE};
-	}
+	if (stream_error(c->peer))
+		return answer_lost(c);
 	if (error)
 		return answer_error(error);
 	if (f.some_too_large)

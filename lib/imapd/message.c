@@ -41,6 +41,8 @@ struct answer imapd_store(struct imapd *c)
 	for (size_t i = 0; i < uids.count && !error; i++)
 		error =
 		    view_each(c->view, uids.ranges[i].first, uids.ranges[i].last, tell_stored, c);
+	if (stream_error(c->peer))
+		return answer_lost(c);
 	return error ? answer_error(error) : answer_ok("STORE done");
 }
 

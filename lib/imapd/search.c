@@ -54,6 +54,8 @@ struct answer imapd_search(struct imapd *c)
 	/* the line has begun, and what was found is true */
 	str_append_cstr(&c->out, "\r\n");
 	imapd_put_out(c);
+	if (stream_error(c->peer))
+		return answer_lost(c);
 	if (error)
 		return answer_error(error);
 	return s.judged == view_count(c->view)

@@ -81,8 +81,8 @@ static int find_reader(const struct notice_context *c, const struct queue_messag
 		return 0;
 	}
 	int error = config_account(c->config, c->global->postmaster, a, &account);
-	if (error)
-		return error;
+	if (error || account.address_count == 0)
+		return error ? error : -ENOENT;
 	*ret_account = account.name;
 	*ret_address = account.addresses[0];
 	return 0;

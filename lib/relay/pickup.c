@@ -65,10 +65,11 @@ struct pickup {
 /* From and Sender are the account's (the same check as at submission). 0, -EINVAL, our failure. */
 static int check_header(struct pickup *i, int fd, uint64_t offset, uint64_t bytes)
 {
-	struct str header cleanup(str_clear) = STR_INIT(INTAKE_HEADER_MAX_BYTES);
+	enum { QUEUED_HEADER_MAX_BYTES = INTAKE_HEADER_MAX_BYTES + INTAKE_ADDED_MAX_BYTES };
+	struct str header cleanup(str_clear) = STR_INIT(QUEUED_HEADER_MAX_BYTES);
 	struct session account = {.config = i->config, .login = {.account = i->account}};
 	struct smtp_status refusal;
-	size_t n = (size_t)MIN(bytes, (uint64_t)INTAKE_HEADER_MAX_BYTES);
+	size_t n = (size_t)MIN(bytes, (uint64_t)QUEUED_HEADER_MAX_BYTES);
 	int error = fd_pread_all(fd, str_extend(&header, n), n, offset);
 	if (error)
 		return error;
@@ -87,7 +88,7 @@ static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t 
 	*ret_why = NULL;
 	if (e->recipient_count > i->global->recipients_max)
 		*ret_why = "too many recipients";
-	else if (bytes > i->global->message_size_max)
+	else if (bytes > i->global->message_size_max + INTAKE_ADDED_MAX_BYTES)
 		*ret_why = "too large";
 	if (*ret_why)
 		return 0;

@@ -187,7 +187,7 @@ static void end_header(struct intake *i)
 		fail(i, refusal.code, refusal.enhanced, refusal.text);
 		return;
 	}
-	struct str fields cleanup(str_clear) = STR_INIT(4096);
+	struct str fields cleanup(str_clear) = STR_INIT(INTAKE_ADDED_MAX_BYTES - 8); /* line ends */
 	put_received(i, &fields);
 	put_new_fields(i, section, &fields);
 	write_bytes(i, str_span(&fields));

@@ -11,7 +11,11 @@
 #include "smtp/data.h"
 #include "submitd/transaction.h"
 
-enum { INTAKE_HEADER_MAX_BYTES = 256 << 10 };
+enum {
+	INTAKE_HEADER_MAX_BYTES = 256 << 10,
+	/* What the queued message may be longer than the submitted one, header and all. */
+	INTAKE_ADDED_MAX_BYTES = 4096,
+};
 
 struct intake;
 /* Never fails: trouble is answered at the end. The session and transaction must outlive it. */

@@ -40,11 +40,16 @@ play() {
 @test "memory: 100 MiB by APPEND, FETCH and DATA" { play large_messages; }
 @test "memory: picks from a large header" { play large_headers; }
 
-@test "clients that say nothing: 30 s, then the last words" {
+wait_for_silent_clients() {
+	local tries
 	for ((tries = 0; tries < 400; tries++)); do
 		kill -0 "$(<"$DIR/silent.pid")" 2>/dev/null || break
 		sleep 0.1
 	done
+}
+
+@test "clients that say nothing: 30 s, then the last words" {
+	wait_for_silent_clients
 	output=$(<"$DIR/silent")
 	[[ $output == *"silent_clients: all good"* ]] || {
 		echo "$output"
@@ -53,6 +58,7 @@ play() {
 }
 
 @test "nothing is left: processes, zombies, files on the way, cores, signs of a crash" {
+	wait_for_silent_clients
 	for ((tries = 0; tries < 100; tries++)); do
 		[ -n "$(pgrep -P "$SERVER")" ] || break
 		sleep 0.1

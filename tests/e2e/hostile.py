@@ -560,7 +560,10 @@ def smtp_messages():
             except AssertionError as e:
                 raise AssertionError(f"{message[:60]!r}: {e}") from None
     with smtp() as c:  # long lines, dots, no empty line: fine
-        for message in HEADER + "x" * 60000 + "\r\n", HEADER + "..\r\n...\r\n", "From: user@localhost\r\n", HEADER + "..\r\n":
+        # as large a header as may be: what is added to it must not be too much for the queue
+        large, last = "X: y\r\n" * 43000, "From: user@localhost\r\n\r\n"
+        large += "Subject: " + "z" * (256 * 1024 - len(large) - 11 - len(last)) + "\r\n" + last
+        for message in large, HEADER + "x" * 60000 + "\r\n", HEADER + "..\r\n...\r\n", "From: user@localhost\r\n", HEADER + "..\r\n":
             transaction(c)
             c.send(message + ".\r\n")
             c.wants("250 2.0.0")
@@ -665,7 +668,11 @@ def large_messages():
         c.tagged("f")
     with smtp() as c:
         before = c.peak_kib()
-        for last, answer in (b"", "250 2.0.0"), (piece + piece, "552 5.3.4"):
+        # exactly as large as may be, which must not be too large for the queue; one byte more
+        rest = 100 * MIB - size
+        filler = b"y" * 76 + b"\r\n"
+        filler = filler * (rest // 78 - 1) + b"z" * (rest % 78 + 76) + b"\r\n"
+        for last, answer in (filler, "250 2.0.0"), (b"y" + filler, "552 5.3.4"):
             transaction(c, " SIZE=104857600")
             c.send(header)
             for _ in range(count):
@@ -710,6 +717,10 @@ def large_headers():
         c.send("e FETCH 1 (" + "BODY.PEEK[HEADER.FIELDS.NOT (X)] " * 9 + "UID)\r\n")
         assert swallow(c, b"\r\ne OK") > 9 * (len(header) - 2000)
         check_flat(c, before + 12 * 1024, "HEADER.FIELDS")  # the header, and what is picked
+        before = c.peak_kib()
+        c.send("e SEARCH " + "FROM zz TEXT zz " * 100 + "ALL\r\n")
+        c.tagged("e")
+        check_flat(c, before + 12 * 1024, "SEARCH")
         c.send("f STORE 1 +FLAGS (\\Deleted)\r\nf CLOSE\r\nf DELETE headers\r\ng NOOP\r\n")
         c.tagged("g")
 
