@@ -9,6 +9,10 @@
  *	b ADDRESS            the last success with channel binding
  *	h ADDRESS LISTENER   when a client last gave up a -PLUS exchange there
  *
+ * Beside it plus-00 … plus-ff: 8 bytes, when a client last gave up a -PLUS exchange in a session that
+ * cannot reach limits.tdb any more (limits_plus_mark_open()). Which of them is a digest of address and
+ * listener: addresses that share one are now and then hidden from together, which harms nobody.
+ *
  * A bucket has two levels, one leaking empty in a minute, the other in a day; it is full when either
  * has no room for one more failure. Levels are thousandths of a failure, so that seconds can leak parts of one.
  * Handlers are separate processes: a lock on limits.lock makes reading, adding and writing one step;
@@ -22,6 +26,7 @@
 
 #include "account/checked_record.h"
 #include "base/codec.h"
+#include "crypto/crypto.h"
 
 enum { MINUTE_S = 60, DAY_S = 86400, SUCCESS_MEMORY_S = 30 * DAY_S };
 enum { ONE_FAILURE = 1000 };
@@ -47,7 +52,7 @@ struct attempt {
 };
 struct limits {
 	struct db *db;
-	int lock_fd; /* -1: none */
+	int lock_fd, folder_fd; /* -1: none */
 };
 struct sweep {
 	int64_t now_s;
@@ -72,6 +77,8 @@ static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now
 static bool is_recent(struct limits *l, const struct str *key, int64_t span_s, int64_t now_s);
 static void plus_keys(
     struct span address, struct span listener, struct str *success, struct str *given_up);
+static int open_mark(struct limits *l, const struct str *given_up, int flags);
+static bool is_marked(struct limits *l, const struct str *given_up, int64_t now_s);
 static void lock(struct limits *l);
 static void unlock(struct limits *l);
 static void sweep(struct limits *l, int64_t now_s, bool all);
@@ -87,6 +94,7 @@ int limits_open(int run_state_dirfd, struct limits **ret)
 	l->db = db;
 	l->lock_fd =
 	    openat(run_state_dirfd, "limits.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	l->folder_fd = fcntl(run_state_dirfd, F_DUPFD_CLOEXEC, 0);
 	*ret = l;
 	return 0;
 }
@@ -97,6 +105,7 @@ void limits_close(struct limits *l)
 		return;
 	db_close(l->db);
 	close_fd(&l->lock_fd);
+	close_fd(&l->folder_fd);
 	free(l);
 }
 
@@ -355,8 +364,47 @@ bool limits_plus_is_hidden(
 	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	plus_keys(address, listener, &success, &given_up);
-	return l && is_recent(l, &given_up, LIMITS_PLUS_HIDDEN_S, now_s) &&
+	return l && given_up.n > 0 &&
+	       (is_recent(l, &given_up, LIMITS_PLUS_HIDDEN_S, now_s) ||
+		   is_marked(l, &given_up, now_s)) &&
 	       !is_recent(l, &success, SUCCESS_MEMORY_S, now_s);
+}
+
+int limits_plus_mark_open(
+    struct limits *l, struct span address, struct span listener, int64_t now_s)
+{
+	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	plus_keys(address, listener, &success, &given_up);
+	if (!l || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
+		return -1;
+	return open_mark(l, &given_up, O_WRONLY | O_CREAT);
+}
+
+void limits_plus_mark(int mark_fd, int64_t when_s)
+{
+	uint64_t when = (uint64_t)when_s;
+	if (mark_fd >= 0 && pwrite(mark_fd, &when, sizeof(when), 0) < 0)
+		return; /* a hint that may be lost */
+}
+
+static int open_mark(struct limits *l, const struct str *given_up, int flags)
+{
+	uint8_t digest[HASH_MAX_BYTES];
+	char name[sizeof("plus-ff")];
+	hash_digest(HASH_SHA256, str_span(given_up), digest);
+	(void)snprintf(name, sizeof(name), "plus-%02x", digest[0]); /* always fits */
+	return openat(l->folder_fd, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static bool is_marked(struct limits *l, const struct str *given_up, int64_t now_s)
+{
+	uint64_t when = 0;
+	int fd cleanup(close_fd) = open_mark(l, given_up, O_RDONLY);
+	if (fd < 0 || pread(fd, &when, sizeof(when), 0) != (ssize_t)sizeof(when))
+		return false;
+	int64_t age_s = now_s - (int64_t)when;
+	return age_s >= 0 && age_s <= LIMITS_PLUS_HIDDEN_S;
 }
 
 /* Empty ones for what is no address. */

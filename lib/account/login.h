@@ -104,21 +104,35 @@ bool limits_plus_given_up(
     struct limits *l, struct span address, struct span listener, int64_t now_s);
 bool limits_plus_is_hidden(
     struct limits *l, struct span address, struct span listener, int64_t now_s);
+/*
+ * For a session that will be caged, without limits.tdb, when it may see a client give up: a file
+ * that says so for this address and listener, and nothing else. The caller closes it. -1: -PLUS would
+ * not be hidden from this address, or there is no file to be had; limits_plus_mark() then does nothing.
+ */
+int limits_plus_mark_open(
+    struct limits *l, struct span address, struct span listener, int64_t now_s);
+/* Given up at that time. 0 takes it back: a log-in by -PLUS succeeded. */
+void limits_plus_mark(int mark_fd, int64_t when_s);
 
 /*
- * History: accounts/NAME/logins.tdb, the last LOGIN_RECORDS_MAX attempts, LOGIN_RECORDS_DAYS long.
+ * History: history/NAME/logins.tdb, the last LOGIN_RECORDS_MAX attempts, LOGIN_RECORDS_DAYS long.
  * Written without waiting for the disk; what is damaged or lost is lost.
  */
 enum { LOGIN_RECORDS_MAX = 1000, LOGIN_RECORDS_DAYS = 30, LOGIN_FIELD_MAX_BYTES = 256 };
 struct login_record {
 	int64_t when_s;
-	/* address "192.0.2.1", protocol "imap", mechanism "PREAUTH" or a SASL name, credential: key
+	/* address "192.0.2.1", protocol "imap", mechanism "TLS-KEY" or a SASL name, credential: key
 	 * fingerprint or password name, tls "TLSv1.3 TLS_AES_…", client: its ID. Cut where too long. */
 	struct span address, protocol, mechanism, credential, tls, client;
 	enum login_result result;
 };
-void login_record_add(int account_dirfd, const struct login_record *r);
+bool login_record_is_by_key(const struct login_record *r); /* by its mechanism */
+/* A success is noted as its credential's last use, too, which outlives the row. */
+void login_record_add(int history_dirfd, const struct login_record *r);
 /* Oldest first, those of the last days before now_s. fn returning non-zero ends it. */
-must_use int login_record_each(int account_dirfd, int64_t now_s,
+must_use int login_record_each(int history_dirfd, int64_t now_s,
     int (*fn)(const struct login_record *r, void *context), void *context);
+/* The last successful use of a key or of a password ("": the account's own). -ENOENT: unknown. */
+must_use int login_record_last(int history_dirfd, bool is_key, struct span credential,
+    struct arena *a, struct login_record *ret);
 #endif

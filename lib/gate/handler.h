@@ -83,7 +83,7 @@ int handler_main(int argc, char **argv, const struct handler *h);
 /*
  * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or why
  * not (disabled, removed, expired): the caller says BYE / 421. s->config is then the configuration
- * as it is now.
+ * as it is now, and s->login.expires_s what the credential's record says now.
  */
 enum login_result session_still_valid(struct session *s);
 /*
@@ -92,7 +92,10 @@ enum login_result session_still_valid(struct session *s);
  * mechanism is not offered.
  */
 struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m);
-/* Maps and records its end: sets s->login on success. */
+/*
+ * Maps and logs its end: sets s->login on success. A failure takes time, growing from the fourth on;
+ * LOGIN_LIMITED: that was one too many, the caller says BYE / 421.
+ */
 enum login_result session_sasl_end(
     struct session *s, const struct sasl_server *sasl, enum sasl_outcome o);
 #endif

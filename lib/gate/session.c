@@ -12,8 +12,6 @@ static enum step handle_facts(struct decision *d);
 static int judge_key(struct decision *d, const struct message_facts *f);
 static unsigned offered_mechanisms(const struct decision *d, const struct message_facts *f);
 
-enum { TLS_1_3_VERSION = 0x0304 };
-
 int session_run(const struct session_setup *setup, struct stream *gate)
 {
 	struct decision d = {.setup = setup, .handler = setup->handler, .gate = gate};
@@ -114,6 +112,7 @@ static int start(struct decision *d)
 	    .wake_fd = -1,
 	    .changes_fd = -1,
 	    .guard = &d->guard};
+	d->guard.plus_mark_fd = -1;
 	s->facts.peer_address = u->peer_address;
 	s->facts.local_address = u->local_address;
 	d->guard.handler = u->handler;
@@ -229,7 +228,7 @@ static int judge_key(struct decision *d, const struct message_facts *f)
 {
 	struct span spki = f->client_spki;
 	char fingerprint[FINGERPRINT_CHARS + 1];
-	bool is_tls12 = f->tls_version != TLS_1_3_VERSION;
+	bool is_tls12 = f->tls_version != SESSION_TLS_1_3;
 	unsigned scope = d->session.protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
 
 	d->key = (struct login_key){.result = LOGIN_UNKNOWN_KEY};
@@ -243,6 +242,7 @@ static int judge_key(struct decision *d, const struct message_facts *f)
 	}
 	key_fingerprint(spki, fingerprint);
 	d->fingerprint = keep(d, span_cstr(fingerprint));
+	d->spki = keep(d, spki);
 	int rc = login_key(d->session.config, d->setup->keys_fd, d->setup->accounts_fd, spki,
 	    is_tls12, scope, wall_ms() / 1000, d->session.arena, &d->key);
 	if (rc < 0)
@@ -258,11 +258,14 @@ static unsigned offered_mechanisms(const struct decision *d, const struct messag
 	const struct sasl_binding *b = &f->binding;
 	bool can_bind = f->tls && (span_is_set(b->exporter) || span_is_set(b->unique) ||
 				      span_is_set(b->server_end_point));
+	bool hidden = can_bind && d->session.global.hide_plus_after_abort &&
+		      limits_plus_is_hidden(d->limits, d->session.facts.peer_address,
+			  session_listener(&d->session), wall_ms() / 1000);
 
 	if (!f->tls || !d->session.facts.client_certificate)
 		set &= ~(1U << SASL_EXTERNAL);
 	for (enum sasl_mechanism m = 0; m < SASL_MECHANISM_COUNT; m++) {
-		if (sasl_is_plus(m) && !can_bind)
+		if (sasl_is_plus(m) && (!can_bind || hidden))
 			set &= ~(1U << m);
 	}
 	return set;

@@ -13,6 +13,7 @@ enum {
 	    3, /* on one connection; after these each answer takes a second more */
 	SESSION_FAILURES_MAX = 10, /* the last one closes */
 	SESSION_DELAY_MAX_MS = 8000,
+	SESSION_TLS_1_3 = 0x0304,
 	SESSION_READ_MS = 30 * 60 * 1000, /* of the peer, unless serve() says otherwise */
 	SESSION_WRITE_MS = 5 * 60 * 1000,
 };
@@ -41,6 +42,8 @@ struct session_guard {
 	struct login_lookup lookup; /* config is the session's */
 	struct sasl_lookup inner;   /* over `lookup` */
 	uint64_t password_version;
+	unsigned failures; /* of SASL after the handover */
+	int plus_mark_fd;  /* limits_plus_mark_open(); -1: none */
 };
 
 /* The decision in the making, and after the yes what it was made of. */
@@ -52,8 +55,10 @@ struct decision {
 	struct stream *gate;
 	struct str body;       /* of the message in hand */
 	struct limits *limits; /* NULL: not to be had; logins go on without */
-	int facts_count, failures;
+	int facts_count;
+	unsigned failures;
 	struct span fingerprint; /* of the client's proven key, known or not; unset: none */
+	struct span spki;	 /* of the same */
 	struct login_key key;	 /* of that key */
 	bool key_is_known;	 /* LOGIN_OK */
 	bool unknown_key_tried;	 /* EXTERNAL with an unknown key is free once */
@@ -85,6 +90,12 @@ void session_report_missing(const struct decision *d, const struct str *missing)
 enum step session_handle_auth(struct decision *d);
 /* False: refused. Waits where the limits want that. */
 bool session_within_limits(struct decision *d);
+/* After so many failures of one connection (spec: growing from the fourth on). */
+void session_delay_after(unsigned failures);
+/* The earlier of two times at which something expires; 0 is never. */
+int64_t session_earlier(int64_t one_s, int64_t other_s);
+/* The listener, as limits and log name it: "imap", "submission". */
+struct span session_listener(const struct session *s);
 
 /*
  * session_serve.c. s->login is filled in: opens the account, records, closes the second cage, tells
@@ -104,5 +115,7 @@ struct session_attempt {
 };
 void session_log_attempt(const struct session *s, const struct session_attempt *a);
 void session_record(const struct decision *d, const struct session_attempt *a);
+/* With the hint what to configure. */
+void session_log_plus_hidden(const struct session *s, struct span mechanism);
 enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r);
 #endif

@@ -9,6 +9,7 @@ static int may_act_as(void *context, struct span account, struct span address, s
     struct span *ret_address);
 static enum step converse(struct decision *d, struct sasl_server *sasl, struct span initial,
     enum sasl_outcome *ret_outcome, enum refusal *ret_refusal);
+static void note_given_up(struct decision *d, enum sasl_mechanism m);
 static enum step judge(struct decision *d, const struct sasl_result *r, enum sasl_outcome outcome);
 static enum step accept_login(struct decision *d, const struct sasl_result *r);
 static enum step fail_login(struct decision *d, const struct sasl_result *r,
@@ -19,6 +20,17 @@ static void sleep_ms(int64_t ms)
 	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
 		;
+}
+
+void session_delay_after(unsigned failures)
+{
+	if (failures > SESSION_FAILURES_FREE)
+		sleep_ms(MIN((failures - SESSION_FAILURES_FREE) * 1000U, SESSION_DELAY_MAX_MS));
+}
+
+int64_t session_earlier(int64_t one_s, int64_t other_s)
+{
+	return !one_s ? other_s : !other_s ? one_s : MIN(one_s, other_s);
 }
 
 bool session_within_limits(struct decision *d)
@@ -138,6 +150,9 @@ static enum step converse(struct decision *d, struct sasl_server *sasl, struct s
 		    message_receive(d->gate, SENDER_GATE, &type, &d->body) < 0)
 			return STEP_NONSENSE;
 		struct span body = str_span(&d->body);
+		bool has_said_nothing = response.n == 0;
+		if ((type == MESSAGE_GOODBYE || type == MESSAGE_ABORT) && has_said_nothing)
+			note_given_up(d, sasl_server_result(sasl)->mechanism);
 		if (type == MESSAGE_GOODBYE)
 			return STEP_END;
 		if (type == MESSAGE_ABORT && body.n == 1 &&
@@ -149,6 +164,18 @@ static enum step converse(struct decision *d, struct sasl_server *sasl, struct s
 			return STEP_NONSENSE;
 		response = body;
 	}
+}
+
+/* A client that began a -PLUS exchange and left before it said anything could not bind. */
+static void note_given_up(struct decision *d, enum sasl_mechanism m)
+{
+	const struct session *s = &d->session;
+	struct span listener = session_listener(s);
+
+	if (!sasl_is_plus(m) || !s->global.hide_plus_after_abort)
+		return;
+	if (limits_plus_given_up(d->limits, s->facts.peer_address, listener, wall_ms() / 1000))
+		session_log_plus_hidden(s, sasl_name(m));
 }
 
 enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r)
@@ -216,6 +243,7 @@ static enum step accept_login(struct decision *d, const struct sasl_result *r)
 		if (password.result != LOGIN_OK)
 			return fail_login(
 			    d, r, password.result, refusal_of(password.result), password.text);
+		s->login.expires_s = password.password.expires;
 	}
 	return session_say_yes(d, r->authcid);
 }
@@ -242,8 +270,7 @@ static enum step fail_login(struct decision *d, const struct sasl_result *r,
 		d->unknown_key_tried = true;
 	if (!is_free)
 		d->failures++;
-	if (d->failures > SESSION_FAILURES_FREE)
-		sleep_ms(MIN((d->failures - SESSION_FAILURES_FREE) * 1000, SESSION_DELAY_MAX_MS));
+	session_delay_after(d->failures);
 	return session_refuse(
 	    d, refusal, refusal == REFUSAL_LIMITED || d->failures >= SESSION_FAILURES_MAX, text);
 }

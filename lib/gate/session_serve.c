@@ -7,21 +7,29 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account/pending.h"
 #include "base/fault.h"
 #include "io/file.h"
 
 /* From the yes to serve(), and what serve() asks of the login later. */
 
+static void note_success(struct decision *d);
+static void remember_pending(const struct decision *d);
+static int open_history(const struct decision *d, struct span account, int *ret);
 static int open_folder(const struct decision *d, int parent, int *ret);
 static int open_changes(const struct session *s);
 static int watch(int inotify, int fd, uint32_t mask);
 static int session_credentials(void *context, struct span user, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
-static enum login_result check_password(const struct session *s, struct credentials *c);
-static enum login_result check_key(const struct session *s, struct credentials *c);
+static enum login_result check_password(
+    const struct session *s, struct credentials *c, int64_t *expires_s);
+static enum login_result check_key(
+    const struct session *s, struct credentials *c, int64_t *expires_s);
 static enum login_result check_account(struct session *s);
 static int renew_config(struct session *s);
 static int note_password_version(struct session *s);
+static void note_plus_end(
+    const struct session *s, const struct sasl_result *r, enum login_result result);
 
 enum step session_say_yes(struct decision *d, struct span user)
 {
@@ -42,9 +50,8 @@ enum step session_say_yes(struct decision *d, struct span user)
 		return session_refuse(d, REFUSAL_UNAVAILABLE, true, SPAN_NONE);
 	}
 	session_record(d, &attempt);
-	if (d->limits)
-		limits_succeeded(
-		    d->limits, s->facts.peer_address, s->login.account, wall_ms() / 1000);
+	remember_pending(d);
+	note_success(d);
 	rc = session_enter_account_cage(d);
 	if (rc < 0) {
 		d->handler->log(
@@ -52,6 +59,25 @@ enum step session_say_yes(struct decision *d, struct span user)
 		return session_refuse(d, REFUSAL_UNAVAILABLE, true, SPAN_NONE);
 	}
 	return message_send(d->gate, MESSAGE_HANDOVER, SPAN_NONE) < 0 ? STEP_NONSENSE : STEP_YES;
+}
+
+/* In limits.tdb, which is behind the second cage. */
+static void note_success(struct decision *d)
+{
+	struct session *s = &d->session;
+	struct span address = s->facts.peer_address;
+	int64_t now_s = wall_ms() / 1000;
+
+	if (!d->limits)
+		return;
+	limits_succeeded(d->limits, address, s->login.account, now_s);
+	enum sasl_mechanism m = sasl_by_name(s->login.mechanism);
+	if (m < SASL_MECHANISM_COUNT && sasl_is_plus(m))
+		limits_plus_used(d->limits, address, now_s);
+	/* AUTH may come on top of a key: then its end is seen in there. */
+	if (span_is_set(s->login.fingerprint) && s->global.hide_plus_after_abort)
+		d->guard.plus_mark_fd =
+		    limits_plus_mark_open(d->limits, address, session_listener(s), now_s);
 }
 
 int session_open_account(struct decision *d, struct span account)
@@ -179,12 +205,21 @@ int session_serve(struct decision *d)
 
 static const char *tls_name(const struct session_facts *f)
 {
-	return !f->tls ? "none" : f->tls_version == 0x0304 ? "TLSv1.3" : "TLSv1.2";
+	return !f->tls ? "none" : f->tls_version == SESSION_TLS_1_3 ? "TLSv1.3" : "TLSv1.2";
 }
 
-static const char *protocol_name(enum protocol p)
+struct span session_listener(const struct session *s)
 {
-	return p == PROTOCOL_IMAP ? "imap" : "submission";
+	return s->protocol == PROTOCOL_IMAP ? SPAN("imap") : SPAN("submission");
+}
+
+void session_log_plus_hidden(const struct session *s, struct span mechanism)
+{
+	s->guard->handler->log(LOG_LEVEL_NOTICE,
+	    "the client began %.*s and gave up: -PLUS is hidden from %.*s on %.*s for %d minutes; "
+	    "if its user cannot choose another mechanism, take -PLUS out of sasl-mechanisms",
+	    SPAN_ARG(mechanism), SPAN_ARG(s->facts.peer_address), SPAN_ARG(session_listener(s)),
+	    LIMITS_PLUS_HIDDEN_S / 60);
 }
 
 /*
@@ -201,10 +236,10 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 	log_quote(a->user, FIELD_MAX, &user);
 	log_quote(s->facts.client_id, FIELD_MAX, &client);
 	s->guard->handler->log(a->result == LOGIN_UNAVAILABLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
-	    "login result=%s protocol=%s address=%.*s account=%.*s user=\"%s\" mechanism=%.*s "
+	    "login result=%s protocol=%.*s address=%.*s account=%.*s user=\"%s\" mechanism=%.*s "
 	    "key=%.*s "
 	    "password=%.*s tls=%s client=\"%s\"",
-	    login_result_name(a->result), protocol_name(s->protocol),
+	    login_result_name(a->result), SPAN_ARG(session_listener(s)),
 	    SPAN_ARG(s->facts.peer_address), SPAN_ARG(a->account.n ? a->account : none), user.data,
 	    SPAN_ARG(a->mechanism.n ? a->mechanism : none),
 	    SPAN_ARG(a->fingerprint.n ? a->fingerprint : none),
@@ -215,29 +250,71 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 void session_record(const struct decision *d, const struct session_attempt *a)
 {
 	const struct session *s = &d->session;
-	char name[NAME_MAX + 1];
 	struct str tls cleanup(str_clear) = STR_INIT(200);
 	int folder;
 
 	session_log_attempt(s, a);
-	if (!span_is_set(a->account) || !account_name_is_valid(a->account) ||
-	    a->account.n >= sizeof(name) || d->setup->history_fd < 0)
-		return;
-	memcpy(name, a->account.p, a->account.n);
-	name[a->account.n] = '\0';
-	if (folder_make(d->setup->history_fd, name, 0700, &folder) < 0)
+	if (open_history(d, a->account, &folder) < 0)
 		return; /* history may be lost */
 	str_format(&tls, "%s %.*s", tls_name(&s->facts), SPAN_ARG(s->facts.cipher));
 	const struct login_record record = {.when_s = wall_ms() / 1000,
 	    .address = s->facts.peer_address,
-	    .protocol = span_cstr(protocol_name(s->protocol)),
+	    .protocol = session_listener(s),
 	    .mechanism = a->mechanism,
-	    .credential = span_is_set(a->fingerprint) ? a->fingerprint : a->password_name,
+	    /* what opened the door: not a key that was only there */
+	    .credential = span_is_set(a->password_name) ? a->password_name : a->fingerprint,
 	    .tls = str_span(&tls),
 	    .client = span_sub(s->facts.client_id, 0, 200),
 	    .result = a->result};
 	login_record_add(folder, &record);
 	close_fd(&folder);
+}
+
+static int open_history(const struct decision *d, struct span account, int *ret)
+{
+	char name[NAME_MAX + 1];
+
+	if (!span_is_set(account) || !account_name_is_valid(account) || account.n >= sizeof(name) ||
+	    d->setup->history_fd < 0)
+		return -ENOENT;
+	memcpy(name, account.p, account.n);
+	name[account.n] = '\0';
+	return folder_make(d->setup->history_fd, name, 0700, ret);
+}
+
+/*
+ * After a login by password: the connection's key, if nobody has registered it. A key that is in the
+ * table is somebody's, though it did not log in here.
+ */
+static void remember_pending(const struct decision *d)
+{
+	const struct session *s = &d->session;
+	struct arena scratch cleanup(arena_clear) = {0};
+	struct keys *keys = NULL;
+	struct span owner;
+	bool is_new = false;
+	int folder;
+
+	if (d->key.result != LOGIN_UNKNOWN_KEY || !span_is_set(d->fingerprint))
+		return;
+	int rc = keys_open(d->setup->keys_fd, false, &keys);
+	if (rc == 0)
+		rc = keys_find(keys, d->fingerprint, &scratch, &owner);
+	keys_close(keys);
+	if (rc != -ENOENT || open_history(d, s->login.account, &folder) < 0)
+		return;
+	const struct pending_key key = {.spki = d->spki,
+	    .login_address = s->login.address,
+	    .peer_address = s->facts.peer_address,
+	    .client = s->facts.client_id,
+	    .tls12 = s->facts.tls_version < SESSION_TLS_1_3,
+	    .last_s = wall_ms() / 1000};
+	rc = pending_remember(folder, &key, &is_new);
+	close_fd(&folder);
+	if (rc == 0 && is_new)
+		d->handler->log(LOG_LEVEL_NOTICE,
+		    "account %.*s: the TLS key %.*s may be approved: postern tlspubkey approve",
+		    SPAN_ARG(s->login.account), SPAN_ARG(d->fingerprint));
 }
 
 enum login_result session_still_valid(struct session *s)
@@ -247,17 +324,18 @@ enum login_result session_still_valid(struct session *s)
 
 	if (result != LOGIN_OK)
 		return result;
-	if (s->login.expires_s && wall_ms() / 1000 >= s->login.expires_s)
-		return LOGIN_EXPIRED;
 	if (!span_is_set(s->login.fingerprint) && !span_is_set(s->login.password_name))
 		return LOGIN_OK; /* a tunnel: whoever started it needs no credential */
 	int rc = credentials_open(s->account_fd, false, &c);
 	if (rc < 0)
 		return rc == -ENOENT ? LOGIN_BAD_CREDENTIALS : LOGIN_UNAVAILABLE;
-	result = check_key(s, c);
+	int64_t expires_s = 0;
+	result = check_key(s, c, &expires_s);
 	if (result == LOGIN_OK)
-		result = check_password(s, c);
+		result = check_password(s, c, &expires_s);
 	credentials_close(c);
+	if (result == LOGIN_OK)
+		s->login.expires_s = expires_s;
 	return result;
 }
 
@@ -301,7 +379,9 @@ static int renew_config(struct session *s)
 	return 0;
 }
 
-static enum login_result check_key(const struct session *s, struct credentials *c)
+/* *expires_s becomes the earlier of what it was and of what the record says now. */
+static enum login_result check_key(
+    const struct session *s, struct credentials *c, int64_t *expires_s)
 {
 	struct arena scratch cleanup(arena_clear) = {0};
 	struct tls_key key;
@@ -314,19 +394,28 @@ static enum login_result check_key(const struct session *s, struct credentials *
 		return rc == -ENOENT ? LOGIN_UNKNOWN_KEY : LOGIN_UNAVAILABLE;
 	if (!(key.scope & scope))
 		return LOGIN_OUT_OF_SCOPE;
+	*expires_s = session_earlier(*expires_s, key.expires);
 	return key.expires && wall_ms() / 1000 >= key.expires ? LOGIN_EXPIRED : LOGIN_OK;
 }
 
-static enum login_result check_password(const struct session *s, struct credentials *c)
+static enum login_result check_password(
+    const struct session *s, struct credentials *c, int64_t *expires_s)
 {
-	uint64_t version;
+	struct arena scratch cleanup(arena_clear) = {0};
+	struct password p;
+	unsigned scope = s->protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
 
 	if (!span_is_set(s->login.password_name))
 		return LOGIN_OK;
-	int rc = credentials_password_version(c, s->login.password_name, &version);
+	int rc = credentials_get_password(c, s->login.password_name, &scratch, &p);
 	if (rc < 0)
 		return rc == -ENOENT ? LOGIN_BAD_CREDENTIALS : LOGIN_UNAVAILABLE;
-	return version == s->guard->password_version ? LOGIN_OK : LOGIN_BAD_CREDENTIALS;
+	if (p.version != s->guard->password_version)
+		return LOGIN_BAD_CREDENTIALS;
+	if (!(p.scope & scope))
+		return LOGIN_OUT_OF_SCOPE;
+	*expires_s = session_earlier(*expires_s, p.expires);
+	return p.expires && wall_ms() / 1000 >= p.expires ? LOGIN_EXPIRED : LOGIN_OK;
 }
 
 static int note_password_version(struct session *s)
@@ -380,10 +469,10 @@ enum login_result session_sasl_end(
 {
 	const struct sasl_result *r = sasl_server_result(sasl);
 	enum login_result result = session_result_of(o, r);
+	struct login_password password = {0};
 	unsigned scope = s->protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
 
 	if (result == LOGIN_OK && r->mechanism != SASL_EXTERNAL) {
-		struct login_password password;
 		login_password(s->config, s->guard->lookup.accounts_dirfd, r, scope,
 		    wall_ms() / 1000, s->arena, &password);
 		result = password.result;
@@ -393,15 +482,33 @@ enum login_result session_sasl_end(
 		s->login.address = arena_span(s->arena, r->address);
 		if (r->mechanism != SASL_EXTERNAL) {
 			s->login.password_name = arena_span(s->arena, r->password_name);
-			if (note_password_version(s) < 0)
-				result = LOGIN_UNAVAILABLE;
+			s->login.expires_s =
+			    session_earlier(s->login.expires_s, password.password.expires);
+			s->guard->password_version = password.password.version;
 		}
 	}
+	if (sasl_is_plus(r->mechanism))
+		note_plus_end(s, r, result);
 	session_log_attempt(s, &(struct session_attempt){.result = result,
 				   .account = s->login.account,
 				   .user = r->authcid,
 				   .mechanism = sasl_name(r->mechanism),
 				   .fingerprint = s->login.fingerprint,
 				   .password_name = s->login.password_name});
-	return result;
+	if (result == LOGIN_OK)
+		return result;
+	session_delay_after(++s->guard->failures);
+	return s->guard->failures >= SESSION_FAILURES_MAX ? LOGIN_LIMITED : result;
+}
+
+/* As before the handover, but all that can still be written is the mark. */
+static void note_plus_end(
+    const struct session *s, const struct sasl_result *r, enum login_result result)
+{
+	if (result == LOGIN_OK)
+		limits_plus_mark(s->guard->plus_mark_fd, 0);
+	if (result != LOGIN_ABORTED || span_is_set(r->authcid) || s->guard->plus_mark_fd < 0)
+		return;
+	limits_plus_mark(s->guard->plus_mark_fd, wall_ms() / 1000);
+	session_log_plus_hidden(s, sasl_name(r->mechanism));
 }

@@ -110,6 +110,8 @@ enum wake {
 };
 /* Takes over the signals, computes the end of the session's credential. */
 void imapd_wait_start(struct imapd *c);
+/* The same computation again: session->login changed. */
+void imapd_note_expiry(struct imapd *c);
 /* Until the client says something; with want_changes, also until the mailbox changed. */
 enum wake imapd_wait(struct imapd *c, bool want_changes);
 /* The same look at signals, credential and account, without waiting. False: the session ends. */

@@ -121,6 +121,7 @@ static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct
 	if (result == LOGIN_OK) {
 		struct answer answer = answer_ok("Logged in");
 		c->tolerant = false;
+		imapd_note_expiry(c);
 		answer.code =
 		    arena_format(&c->scratch, "CAPABILITY %.*s", SPAN_ARG(imapd_capabilities(c)));
 		return answer;

@@ -30,12 +30,16 @@ void imapd_wait_start(struct imapd *c)
 	sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGTERM, &action, NULL); /* without it the default holds: death, no BYE */
 	(void)sigaction(SIGALRM, &action, NULL);
+	imapd_note_expiry(c);
+}
+
+void imapd_note_expiry(struct imapd *c)
+{
 	int64_t expires_s = c->session->login.expires_s;
 	c->expires_ms = INT64_MAX;
-	if (expires_s) {
+	if (expires_s)
 		c->expires_ms = monotonic_ms() + MAX(expires_s * 1000 - wall_ms(), 0);
-		stream_set_deadline(c->peer, c->expires_ms + IMAPD_EXPIRY_GRACE_MS);
-	}
+	stream_set_deadline(c->peer, expires_s ? c->expires_ms + IMAPD_EXPIRY_GRACE_MS : INT64_MAX);
 }
 
 enum wake imapd_wait(struct imapd *c, bool want_changes)
@@ -109,8 +113,10 @@ static bool account_is_good(struct imapd *c)
 	int64_t age_ms = wall_ms() - st.st_mtim.tv_sec * 1000;
 	c->account_changed = age_ms > IMAPD_FRESH_MS ? st.st_mtim : (struct timespec){.tv_sec = -1};
 	enum login_result result = session_still_valid(c->session);
-	if (result == LOGIN_OK)
+	if (result == LOGIN_OK) {
+		imapd_note_expiry(c); /* may be another one now */
 		return true;
+	}
 	log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
 	imapd_bye(c, result == LOGIN_DISABLED  ? "This account was disabled"
 		     : result == LOGIN_EXPIRED ? "The credential of this session has expired"

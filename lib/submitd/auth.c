@@ -46,6 +46,8 @@ void server_auth(struct server *v, const struct smtp_command *c, struct arena *s
 	case EXCHANGE_TOO_LONG: server_mistake(v, 500, "5.5.6", "The line is too long"); break;
 	case EXCHANGE_LOST: v->over = true; break;
 	}
+	if (result == LOGIN_LIMITED && !v->over)
+		server_shut(v, "4.7.0", "Too many failed logins");
 }
 
 /* Challenges and responses; *ret is malformed before and touched by EXCHANGE_DONE only. */
