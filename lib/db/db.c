@@ -91,10 +91,13 @@ static int flags_of(enum db_kind kind)
 	/*
 	 * TDB_INCOMPATIBLE_HASH: the better hash. The old one adds up shifted bytes, and our keys are a
 	 * letter and small numbers, which it sends to few chains. "Incompatible" means libtdb before
-	 * 1.2.6. TDB_NOSYNC is for caches alone.
+	 * 1.2.6. TDB_NOSYNC is for caches alone. TDB_NOMMAP: with a map, each of the four syncs of a
+	 * commit is an fdatasync() and an msync(), which flushes the disk once more: 1.05 ms instead of
+	 * 0.75 for changing a flag. A read costs 4 µs instead of 2, and what has gone wrong with the
+	 * file is an error instead of a SIGBUS.
 	 */
 	int flags = TDB_INCOMPATIBLE_HASH | TDB_SEQNUM | TDB_DISALLOW_NESTING;
-	return kind == DB_CACHE ? flags | TDB_NOSYNC : flags;
+	return flags | (kind == DB_CACHE ? TDB_NOSYNC : TDB_NOMMAP);
 }
 
 static int create(int dirfd, const char *name, enum db_kind kind, uint32_t expected_records)

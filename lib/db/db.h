@@ -61,8 +61,8 @@ must_use int db_begin(struct db *db);
 must_use int db_commit(struct db *db);
 void db_cancel(struct db *db);
 /*
- * Changes at each commit of anybody: whoever caches what it read compares it. No system call; asked
- * outside db_read_begin() it may already tell a commit that readers still wait for.
+ * Changes at each commit of anybody: whoever caches what it read compares it. Asked outside
+ * db_read_begin() it may already tell a commit that readers still wait for.
  */
 uint32_t db_sequence(struct db *db);
 uint64_t db_file_bytes(struct db *db);

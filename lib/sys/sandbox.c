@@ -223,9 +223,8 @@ static const struct call gate_calls[] = {
 static const struct call file_calls[] = {
     {SYS_openat, ALLOW_OPEN}, {SYS_pread64, ALLOW}, {SYS_pwrite64, ALLOW}, {SYS_preadv, ALLOW},
     {SYS_pwritev, ALLOW}, {SYS_lseek, ALLOW}, {SYS_ftruncate, ALLOW}, {SYS_fallocate, ALLOW},
-    {SYS_fadvise64, ALLOW}, {SYS_fsync, ALLOW}, {SYS_fdatasync, ALLOW},
-    {SYS_msync, ALLOW},				  /* tdb: a transaction over mapped pages */
-    {SYS_getdents64, ALLOW}, {SYS_linkat, ALLOW}, /* io/file.c: gives a draft its name */
+    {SYS_fadvise64, ALLOW}, {SYS_fsync, ALLOW}, {SYS_fdatasync, ALLOW}, {SYS_getdents64, ALLOW},
+    {SYS_linkat, ALLOW}, /* io/file.c: gives a draft its name */
     {SYS_renameat, ALLOW}, {SYS_renameat2, ALLOW}, {SYS_unlinkat, ALLOW}, {SYS_mkdirat, ALLOW},
     {SYS_sendfile, ALLOW},
     {SYS_mmap, ALLOW}, /* executable too: iconv loads charsets as shared objects */
