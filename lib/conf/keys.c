@@ -71,7 +71,7 @@ const struct config_key config_keys[] = {
 	"Port of the relay, if not the usual one of its kind."},
     {CONFIG_TRANSPORT, "tls", CONFIG_CHOICE, NULL, 0, 0, "implicit|starttls|none",
 	"How TLS begins; submissions: implicit, the others: starttls. It is required then."},
-    {CONFIG_TRANSPORT, "verify", CONFIG_CHOICE, "pkix", 0, 0, "pkix|dane|pinned|none",
+    {CONFIG_TRANSPORT, "verify", CONFIG_CHOICE, "pkix", 0, 0, "pkix|pinned|none",
 	"How the relay's certificate is judged."},
     {CONFIG_TRANSPORT, "ca-file", CONFIG_FILE, NULL, 1, PATH_MAX_BYTES, NULL,
 	"Authorities for verify = pkix, in PEM, instead of the system's."},

@@ -8,11 +8,14 @@
 #include "conf/paths.h"
 #include "crypto/crypto.h"
 #include "io/file.h"
+#include "smtp/data.h"
 #include "submitd/intake.h"
 #include "submitd/policy.h"
 #include "sys/log.h"
 
 enum { BAD_NAME_CHARS = 24 };
+
+enum { TEXT_PIECE_BYTES = 65536 };
 
 /* Calls fn for each name that does not begin with a dot; ends at its first error. */
 static int each_name(int dirfd, int (*fn)(const char *name, void *context), void *context)
@@ -80,6 +83,24 @@ static int check_header(struct pickup *i, int fd, uint64_t offset, uint64_t byte
 	return error && refusal.code < 500 ? -EIO : error;
 }
 
+/* Canonical CRLF text: a stray CR or LF would end the message elsewhere (SMTP smuggling). */
+static int check_text(int fd, uint64_t offset, uint64_t bytes)
+{
+	struct smtp_text seen = {0};
+	char *piece = xmalloc(TEXT_PIECE_BYTES);
+	int error = 0;
+	for (uint64_t done = 0; !error && done < bytes;) {
+		size_t n = (size_t)MIN(bytes - done, (uint64_t)TEXT_PIECE_BYTES);
+		error = fd_pread_all(fd, piece, n, offset + done);
+		if (!error)
+			smtp_text_check(&seen, span_of(piece, n));
+		done += n;
+	}
+	free(piece);
+	smtp_text_end(&seen);
+	return error || !(seen.bare || seen.nul) ? error : -EINVAL;
+}
+
 /* Is the message what this account's session may have committed? *ret_why: the objection, or NULL. */
 static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t offset,
     uint64_t bytes, const char **ret_why)
@@ -100,12 +121,15 @@ static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t 
 		*ret_why = "the sender is not the account's";
 		return 0;
 	}
-	if (!error)
+	if (!error) {
 		error = check_header(i, fd, offset, bytes);
-	if (error != -EINVAL)
-		return error;
-	*ret_why = "From or Sender is not the account's";
-	return 0;
+		*ret_why = error == -EINVAL ? "From or Sender is not the account's" : NULL;
+	}
+	if (!error) {
+		error = check_text(fd, offset, bytes);
+		*ret_why = error == -EINVAL ? "its lines do not end in CRLF" : NULL;
+	}
+	return *ret_why ? 0 : error;
 }
 
 /* A file that cannot be dealt with stays where it is: it must not hold up everybody's mail. */

@@ -252,6 +252,19 @@ static int64_t next_attempt_s(const struct runner *r, uint32_t attempts, int64_t
 	return now + wait - spread + (spread ? random % (2 * spread + 1) : 0);
 }
 
+/* A transport's own limits go before the general ones. */
+static size_t messages_max(const struct plan *p)
+{
+	uint32_t limit = p->kind == PLAN_TRANSPORT ? p->transport.messages_per_connection : 0;
+	return limit ? MIN(limit, (uint32_t)JOB_MESSAGES_MAX) : JOB_MESSAGES_MAX;
+}
+
+static size_t workers_max(const struct runner *r, const struct plan *p)
+{
+	uint32_t limit = p->kind == PLAN_TRANSPORT ? p->transport.connections : 0;
+	return limit ? limit : r->global.concurrency_per_host;
+}
+
 /* A waiting job for the hop with room for this message, or a new one. */
 static struct job *job_for(struct runner *r, struct span hop, struct span id)
 {
@@ -263,7 +276,7 @@ static struct job *job_for(struct runner *r, struct span hop, struct span id)
 		bool same = last && span_equal(last->message.id, id);
 		if (j->pid == 0 && span_equal(j->plan.hop, hop) &&
 		    (same ? last->recipient_count < JOB_RECIPIENTS_MAX
-			  : j->message_count < JOB_MESSAGES_MAX))
+			  : j->message_count < messages_max(&j->plan)))
 			return j;
 	}
 	struct job *j = xcalloc(1, sizeof(*j));
@@ -435,7 +448,7 @@ static void start_jobs(struct runner *r)
 	for (struct job *j = r->jobs; j; j = j->next) {
 		if (running(r, SPAN("")) >= r->global.concurrency)
 			return;
-		if (j->pid || running(r, j->plan.hop) >= r->global.concurrency_per_host)
+		if (j->pid || running(r, j->plan.hop) >= workers_max(r, &j->plan))
 			continue;
 		int error = start_worker(r, j);
 		if (error) {

@@ -42,7 +42,7 @@ static const struct {
     {"7 ENABLE", -EINVAL, 0, 0},
     {"A142 SELECT INBOX", 0, IMAP_SELECT, 0},
     {"33 select \"INBOX\"", 0, IMAP_SELECT, 0},
-    {"33 select \"a&b\"", -EINVAL, 0, IMAP_TEXT_ASCII},
+    {"33 select \"a&b\"", -EILSEQ, 0, IMAP_TEXT_ASCII},
     {"33 select \"a&b\"", 0, IMAP_SELECT, IMAP_TEXT_UTF8},
     {"33 select", -EINVAL, 0, 0},
     {"33 select INBOX (CONDSTORE)", -EINVAL, 0, 0},
