@@ -346,6 +346,8 @@ int db_commit(struct db *db)
 	errno = 0;
 	if (tdb_transaction_commit(db->tdb) < 0) {
 		error = error_of(db);
+		if (error == -ENOENT) /* likewise: nothing is looked up here */
+			error = -EIO;
 		db_cancel(db);
 	}
 	/* An empty transaction ends before libtdb takes this lock, and so before it gives it back. */
@@ -457,16 +459,17 @@ static void unlock_chain(struct db *db, TDB_DATA key, bool write)
 static int error_of(struct db *db)
 {
 	int reason = errno; /* what the system said, where libtdb has only "I/O error" */
+	if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG)
+		return -reason; /* a failed commit leaves the error of some earlier call */
 	switch (tdb_error(db->tdb)) {
 	case TDB_ERR_NOEXIST: return -ENOENT;
 	case TDB_ERR_CORRUPT: return -EUCLEAN;
 	case TDB_ERR_LOCK:
 	case TDB_ERR_NOLOCK: return -EBUSY;
 	case TDB_ERR_RDONLY: return -EROFS;
-	case TDB_ERR_OOM:
-		return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? -reason : -ENOMEM;
+	case TDB_ERR_OOM: return -ENOMEM;
 	case TDB_ERR_EINVAL: return -EUCLEAN;
-	default: return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? -reason : -EIO;
+	default: return -EIO;
 	}
 }
 
