@@ -395,8 +395,88 @@ class Instance:
             handler.process.wait(PEER_S)
         return seen, validities
 
+    def mount(self, *options):
+        """Something of its own to hold the instance; gone with clear()."""
+        os.makedirs(self.dir, exist_ok=True)
+        run("mount", *options, self.dir)
+
     def hold_index(self, name):
         """Keeps everybody from mail/NAME/index.tdb until the answer is closed."""
         f = open(f"{self.dir}/state/mail/{name}/index.tdb", "r+b")
         fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return f
+
+
+class LoopInstance(Instance):
+    """On an ext4 of its own: crash() leaves only what had reached the disk."""
+
+    def __init__(self, work, sink):
+        self.image = f"{work}/image"
+        self.mounted = False
+        super().__init__(work, sink)
+
+    def save(self):
+        super().save()
+        self.clear()
+        run("truncate", "-s", "48M", f"{self.image}.base")
+        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", f"{self.image}.base")
+        self.use(f"{self.image}.base")
+        run("cp", "-a", f"{self.template}/.", self.dir)
+        self.clear()
+
+    def use(self, image):
+        # no commit by time: what is not synced must not get there by luck
+        self.mount("-o", "loop,commit=300", image)
+        self.mounted = True
+
+    def fresh(self):
+        self.clear()
+        run("cp", "--sparse=always", f"{self.image}.base", self.image)
+        self.use(self.image)
+        self.sink.messages.clear()
+        with open(self.log, "wb"):
+            pass
+
+    def crash(self):
+        run("cp", "--sparse=always", self.image, f"{self.image}.crashed")
+        self.clear()
+        self.use(f"{self.image}.crashed")
+
+    def clear(self):
+        if self.mounted:
+            run("umount", self.dir)
+            self.mounted = False
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class SmallInstance(Instance):
+    """On a tmpfs that can be filled."""
+
+    mounted = False
+
+    def fresh(self):
+        self.clear()
+        self.mount("-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs")
+        self.mounted = True
+        run("cp", "-a", f"{self.template}/.", self.dir)
+        self.sink.messages.clear()
+        with open(self.log, "wb"):
+            pass
+
+    def clear(self):
+        if self.mounted:
+            run("umount", self.dir)
+            self.mounted = False
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def fill(self, left_bytes):
+        with open(f"{self.dir}/fill", "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(4096))
+            except OSError:
+                pass
+            f.truncate(max(f.seek(0, os.SEEK_END) - left_bytes, 0))
+
+    def empty(self):
+        os.unlink(f"{self.dir}/fill")
