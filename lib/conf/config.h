@@ -79,11 +79,7 @@ enum transport_kind {
 	TRANSPORT_FAIL
 };
 enum transport_tls { TRANSPORT_TLS_IMPLICIT, TRANSPORT_TLS_STARTTLS, TRANSPORT_TLS_NONE };
-enum transport_verify {
-	TRANSPORT_VERIFY_PKIX,
-	TRANSPORT_VERIFY_PINNED,
-	TRANSPORT_VERIFY_NONE
-};
+enum transport_verify { TRANSPORT_VERIFY_PKIX, TRANSPORT_VERIFY_PINNED, TRANSPORT_VERIFY_NONE };
 struct config_transport {
 	struct span name;
 	enum transport_kind kind;

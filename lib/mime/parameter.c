@@ -75,7 +75,8 @@ size_t language_parse(struct span value, struct arena *a, const struct span **re
 			l.rest = span_from(l.rest, 1);
 	}
 	struct span *kept = ARENA_ARRAY(a, struct span, MAX(count, (size_t)1));
-	memcpy(kept, found, count * sizeof(*kept));
+	for (size_t i = 0; i < count; i++)
+		kept[i] = found[i];
 	*ret = kept;
 	return count;
 }

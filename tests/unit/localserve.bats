@@ -10,6 +10,7 @@ setup() {
 	for name in imap-handler submit-handler; do
 		printf '#!/bin/sh\nprintf "%s $*\\n" >&0\nsleep 97 &\nsleep 97\n' $name >"$POSTERN_LIBEXEC/$name"
 	done
+	# shellcheck disable=SC2016 # $2 is the written script's
 	printf '#!/bin/sh\necho ran >&2\nrm -f "$2"/state/queue/wake/*\n' >"$POSTERN_LIBEXEC/queue-runner"
 	chmod +x "$POSTERN_LIBEXEC"/*
 	base=$((20000 + RANDOM % 20000))
