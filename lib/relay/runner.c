@@ -138,10 +138,15 @@ static int setup(struct runner *r)
 	return queue_sweep(r->queue, wall_ms() / 1000);
 }
 
-static void free_job(struct job *j)
+static void close_messages(struct job *j)
 {
 	for (size_t i = 0; i < j->message_count; i++)
 		close_fd(&j->messages[i].fd);
+}
+
+static void free_job(struct job *j)
+{
+	close_messages(j);
 	close_fd(&j->results_fd);
 	str_clear(&j->results);
 	arena_clear(&j->arena);
@@ -289,13 +294,12 @@ static struct job *job_for(struct runner *r, struct span hop, struct span id)
 static int add_message(struct runner *r, struct job *j, struct span id)
 {
 	struct job_message *m = &j->messages[j->message_count];
-	int fd;
-	int error = queue_message_open(r->queue, id, &fd);
+	int error = queue_message(r->queue, id, &j->arena, &m->message);
 	if (error)
 		return error;
-	m->fd = fd;
-	j->message_count++; /* the job closes the fd from here on */
-	return queue_message(r->queue, id, &j->arena, &m->message);
+	m->fd = -1; /* until a worker starts: thousands may wait, and fds are few */
+	j->message_count++;
+	return 0;
 }
 
 /* Read again, into the job's own memory: the pass's arena is reset before the job ends. */
@@ -403,6 +407,21 @@ static int plan_due(struct runner *r)
 
 /* -- workers ------------------------------------------------------------------------------------ */
 
+/* For the worker. One that is lost stays -1: reading it fails there, and holds up no other mail. */
+static int open_messages(struct runner *r, struct job *j)
+{
+	for (size_t i = 0; i < j->message_count; i++) {
+		struct job_message *m = &j->messages[i];
+		int error = queue_message_open(r->queue, m->message.id, &m->fd);
+		if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+			return error;
+		if (error)
+			log_line(LOG_LEVEL_ERROR, "message %.*s cannot be opened: %s",
+			    SPAN_ARG(m->message.id), strerror(-error));
+	}
+	return 0;
+}
+
 static int start_worker(struct runner *r, struct job *j)
 {
 	int fds[2];
@@ -416,9 +435,11 @@ static int start_worker(struct runner *r, struct job *j)
 	}
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	pid_t pid = fork();
+	int error = open_messages(r, j);
+	pid_t pid = error ? -1 : fork();
 	if (pid < 0) {
-		int error = -errno;
+		error = error ? error : -errno;
+		close_messages(j);
 		close_fd(&fds[0]);
 		close_fd(&fds[1]);
 		return error;
@@ -429,6 +450,7 @@ static int start_worker(struct runner *r, struct job *j)
 		worker_run(j, &e, fds[1]);
 	}
 	close_fd(&fds[1]);
+	close_messages(j);
 	j->pid = pid;
 	j->results_fd = fds[0];
 	j->started_ms = monotonic_ms();

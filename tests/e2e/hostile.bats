@@ -6,6 +6,7 @@ load common
 setup_file() {
 	# freed memory that ASan keeps back would hide what the handlers use
 	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
+	ulimit -n 200 # far fewer than messages come at once
 	start_localserve
 	# waits for half a minute: beside the others
 	python3 -B "$BATS_TEST_DIRNAME/hostile.py" silent_clients >"$DIR/silent" 2>&1 3>&- &
@@ -47,6 +48,8 @@ wait_for_silent_clients() {
 		sleep 0.1
 	done
 }
+
+@test "more messages at once than a process may have files open" { play backlog; }
 
 @test "clients that say nothing: 30 s, then the last words" {
 	wait_for_silent_clients

@@ -6,6 +6,7 @@ asking whether the server still serves others. Every connection comes from an ad
 that the limits on failed logins, which have tests elsewhere, do not get in the way.
 """
 import base64
+import fcntl
 import glob
 import itertools
 import os
@@ -723,6 +724,29 @@ def large_headers():
         check_flat(c, before + 12 * 1024, "SEARCH")
         c.send("f STORE 1 +FLAGS (\\Deleted)\r\nf CLOSE\r\nf DELETE headers\r\ng NOOP\r\n")
         c.tagged("g")
+
+
+def backlog():
+    """All of 300 messages that a queue run finds waiting are delivered by it."""
+    count = 300
+    with open(f"{DIR}/state/queue/lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # nobody runs the queue
+        with smtp() as c:
+            for _ in range(count // 50):
+                c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\n{HEADER}x\r\n.\r\n" * 50)
+                c.wants(*["250 2.1.0", "250 2.1.5", "354 ", "250 2.0.0"] * 50)
+    with smtp() as c:  # and one that wakes it
+        c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\n{HEADER}x\r\n.\r\n")
+        c.wants("250 2.1.0", "250 2.1.5", "354 ", "250 2.0.0")
+    with Client("imaps") as c:
+        c.wants("* OK")
+        c.ask(f"a LOGIN second@localhost {SECOND}", "a OK")
+        deadline, got = time.monotonic() + 2 * TIMEOUT_S, ""
+        while f"MESSAGES {count + 1})" not in got:
+            assert time.monotonic() < deadline, got
+            time.sleep(0.2)
+            got = c.ask("b STATUS INBOX (MESSAGES)", "* STATUS INBOX")
+            c.wants("b OK")
 
 
 def silent_clients():
