@@ -57,6 +57,15 @@ MANS := $(wildcard doc/man/*.[1-8])
 all: $(BINS)
 tests: all $(UNITS) $(TOOLS)
 
+# The filters of the sandbox are made by libseccomp here, so that no process need make them.
+$(B)/make_filters: lib/sys/filters/make_filters.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(PKG_LIBS)
+$(B)/include/sys/sandbox_filters.h: $(B)/make_filters
+	@mkdir -p $(@D)
+	$< >$@.new && mv $@.new $@
+$(B)/lib/sys/sandbox.o: $(B)/include/sys/sandbox_filters.h
+$(B)/lib/sys/sandbox.o: ALL_CFLAGS += -I$(B)/include
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

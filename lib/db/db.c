@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utime.h>
 
 #include <tdb.h>
 
@@ -52,19 +51,6 @@ static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, cons
 	(void)tdb;
 	(void)level;
 	(void)format;
-}
-
-/*
- * libtdb ends each commit with utime() on the path that it was opened by, for backup programs that
- * look at times. Here the path is one in /proc that means something else by then, and a session's
- * cage forbids the call. This definition takes the place of glibc's for the whole program (the
- * linker exports it, because libtdb asks for it); nobody else in it sets a file's times.
- */
-int utime(const char *path, const struct utimbuf *times)
-{
-	(void)path;
-	(void)times;
-	return 0;
 }
 
 int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,

@@ -11,8 +11,8 @@
  *   stat by path answers ENOSYS: open the file and fstat() it. O_PATH answers EACCES. (Landlock
  *   governs neither, so both would show every account's files.)
  *   send() works, sendto() with an address and sendmsg() do not.
- *   O_TRUNC needs O_WRONLY or O_RDWR. Times, modes and owners of files cannot be changed: to wake
- *   a watcher, write a byte.
+ *   O_TRUNC needs O_WRONLY or O_RDWR. Times (EPERM: libtdb tries), modes and owners of files cannot
+ *   be changed: to wake a watcher, write a byte.
  */
 #include "base/str.h"
 
