@@ -388,16 +388,15 @@ int queue_add_notice(struct queue *q, struct span account, struct span address, 
 	};
 	struct envelope_recipient reader = {.address = address, .notify = NOTIFY_NEVER};
 	bool last = false;
+	/* an error leaves the file to queue_sweep(): after a failed commit the record may be there */
 	error = db_begin(q->db);
-	if (!error) {
-		error = insert_message(q, &m, now_s, &reader);
-		if (!error)
-			error = clear_notices(q, about, count, &last);
-		error = end_transaction(q, error);
-	}
 	if (error)
-		remove_file(q, m.id);
-	else if (last)
+		return error;
+	error = insert_message(q, &m, now_s, &reader);
+	if (!error)
+		error = clear_notices(q, about, count, &last);
+	error = end_transaction(q, error);
+	if (!error && last)
 		remove_file(q, about[0].id);
 	return error;
 }

@@ -101,6 +101,9 @@ static int send_one(const struct notice_context *c, const struct queue_message *
 	    m->return_full && kind == QUEUE_NOTICE_FAILED && m->bytes <= DSN_RETURNED_MAX_BYTES;
 	if (!error)
 		error = read_returned(c, m, full, &returned);
+	if (error == -ENOENT)
+		error =
+		    0; /* the message is lost; that it was not delivered must be said all the same */
 	if (error)
 		return error;
 	char boundary[BOUNDARY_CHARS + 1];

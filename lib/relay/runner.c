@@ -363,6 +363,17 @@ static int send_notices(struct runner *r, struct queue_recipient *about, size_t 
 	return error;
 }
 
+/* A message whose file is lost stays in the queue, and does not hold up the others. */
+static bool has_file(struct runner *r, struct span id)
+{
+	int fd cleanup(close_fd) = -1;
+	int error = queue_message_open(r->queue, id, &fd);
+	if (error)
+		log_line(LOG_LEVEL_ERROR, "queue/msg/%.*s cannot be opened: %s", SPAN_ARG(id),
+		    strerror(-error));
+	return error == 0;
+}
+
 static int plan_due(struct runner *r)
 {
 	struct queue_recipient *due;
@@ -394,7 +405,7 @@ static int plan_due(struct runner *r)
 		error = queue_register_attempts(r->queue, due, next_s, registered);
 	for (size_t i = 0; i < registered && !error; i++) {
 		if (plans[i].kind != PLAN_ANSWER) {
-			error = add_to_job(r, &plans[i], &due[i]);
+			error = has_file(r, due[i].id) ? add_to_job(r, &plans[i], &due[i]) : 0;
 			continue;
 		}
 		error = settle(r, &messages[i], &due[i], &plans[i]);
@@ -496,8 +507,8 @@ static void record_result(struct runner *r, struct job *j, const struct job_resu
 		log_line(LOG_LEVEL_ERROR, "cannot note the result of %.*s: %s",
 		    SPAN_ARG(m->message.id), strerror(-error));
 	to->reported = true;
-	log_result(
-	    j->plan.name, &m->message, &to->recipient, to->recipient.attempts, result->result, &a);
+	log_result(j->plan.name, &m->message, &to->recipient, to->recipient.attempts + 1,
+	    result->result, &a);
 }
 
 static void log_result(struct span transport, const struct queue_message *m,
