@@ -49,3 +49,8 @@ driver=$BATS_TEST_DIRNAME/kill_points.py
 @test "a full disk: 452, NO [LIMIT], a delivery that waits, and nothing by half" {
 	points unshare -m --propagation private /usr/bin/python3 "$driver" full
 }
+
+@test "postern killed at every call: done or not done, and done when said again" {
+	points /usr/bin/python3 "$driver" kill postern-key-add postern-key-rm postern-password \
+		postern-account-add postern-config-apply
+}

@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -343,6 +344,80 @@ class QueueRun(Scenario):
                 raise Failure(f"{folder} is not empty")
 
 
+class Admin(Scenario):
+    """The command line: done, or not done and possible again; a key logs in by whole records only."""
+    program = "postern"
+    roles = ("key-add", "key-rm", "password", "account-add", "config-apply")
+
+    def prepare(self):
+        """One more key, registered where it is to be removed."""
+        work_folder = os.path.dirname(self.inst.dir)
+        subprocess.run([f"{base.BUILD}/bin/postern", "tlspubkey", "gen", "more"], cwd=work_folder,
+                       stdout=subprocess.DEVNULL, check=True, timeout=60)
+        with open(f"{work_folder}/more.pem", "rb") as f:
+            self.pem = f.read()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(f"{self.inst.dir}/server.pem")
+        context.load_cert_chain(f"{work_folder}/more.pem")
+        self.inst.contexts["more"] = context
+        self.verbs = {
+            "key-add": (["tlspubkey", "add", "--preauth=yes", "user@localhost", "more"], self.pem),
+            "password": (["account", "password", "user"], b"correct horse battery\n"),
+            "account-add": (["account", "add", "third", "third@localhost"], b""),
+            "config-apply": (["config", "apply"], b""),
+        }
+        told = self.run_verb(*self.verbs["key-add"])
+        self.fingerprint = re.search(r"[A-Za-z0-9_-]{43}", told.stdout.decode())[0]
+        self.verbs["key-rm"] = (["tlspubkey", "rm", self.fingerprint], b"")
+        self.inst.fresh()
+
+    def run_verb(self, arguments, stdin, strace=()):
+        return subprocess.run([*strace, f"{base.BUILD}/bin/postern", "--instance", self.inst.dir, *arguments],
+                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+
+    def talk(self, tracer, role):
+        self.role = role
+        if role == "key-rm":
+            self.run_verb(*self.verbs["key-add"])
+        if role == "config-apply":
+            with open(f"{self.inst.dir}/postern.conf", "a", encoding="ascii") as f:
+                f.write('account "third" { addresses = {"third@localhost"} }\n')
+        self.status = self.run_verb(*self.verbs[role], strace=tracer.arguments).returncode
+
+    def logs_in(self):
+        handler = Handler(self.inst, "imap", "more")
+        try:
+            return handler.line().startswith(b"* PREAUTH")
+        except ConnectionError:
+            return False
+        finally:
+            handler.close()
+            handler.process.wait(base.PEER_S)
+
+    def is_done(self):
+        if self.role in ("key-add", "key-rm"):
+            return self.logs_in() == (self.role == "key-add")
+        if self.role == "password":
+            return os.path.exists(f"{self.inst.dir}/state/keys/secret")
+        return "third@localhost" in self.inst.postern("account", "list") and \
+            os.path.isdir(f"{self.inst.dir}/state/mail/third")
+
+    def verify(self, fault):
+        self.inst.check_files()
+        self.check_left()
+        if self.status == 0 and not self.is_done():
+            raise Failure(f"{self.role} said that it was done")
+        again = self.run_verb(*self.verbs[self.role])
+        if self.role == "account-add" and again.returncode:
+            again = self.run_verb(["config", "apply"], b"")  # its file was written; the rest was not
+        if again.returncode and not self.is_done():
+            raise Failure(f"{self.role} cannot be done again: {again.stdout.decode()}")
+        if not self.is_done():
+            raise Failure(f"{self.role} done again has no effect")
+        self.inst.check_files()
+        self.check_left()
+
+
 class Full:
     """A disk with so much room left: the answer says what happened, and it is so."""
 
@@ -571,7 +646,7 @@ def run_full():
         shutil.rmtree(work_folder, ignore_errors=True)
 
 
-KINDS = {"kill": (Submission, Mailbox, QueueRun), "fail": (Submission, MailboxAppend),
+KINDS = {"kill": (Submission, Mailbox, QueueRun, Admin), "fail": (Submission, MailboxAppend),
          "powerloss": (Submission, Mailbox, QueueRun), "full": ()}
 
 
