@@ -68,7 +68,7 @@ static struct answer refuse(struct imapd *c, struct answer answer)
 {
 	if (imap_reader_refuse(&c->reader) == IMAP_READ_COMMAND)
 		return answer;
-	imapd_bye(c, "The message is far too large");
+	imapd_give_up(c, answer, "The message is far too large");
 	return (struct answer){.kind = ANSWER_NONE};
 }
 
@@ -154,10 +154,10 @@ static bool take_rest(struct imapd *c, bool utf8, struct answer *ret_answer)
 	case IMAP_READ_APPEND: /* MULTIAPPEND is not offered */
 		if (imap_reader_refuse(&c->reader) == IMAP_READ_COMMAND)
 			return false;
-		imapd_bye(c, "The literal is far too large");
+		imapd_give_up(c, *ret_answer, "The literal is far too large");
 		break;
-	case IMAP_READ_LINE_TOO_LONG: imapd_bye(c, "The line is too long"); break;
-	case IMAP_READ_LOST: imapd_bye(c, "The literal is far too large"); break;
+	case IMAP_READ_LINE_TOO_LONG: imapd_give_up(c, *ret_answer, "The line is too long"); break;
+	case IMAP_READ_LOST: imapd_give_up(c, *ret_answer, "The literal is far too large"); break;
 	case IMAP_READ_EOF:
 	case IMAP_READ_ERROR: c->ended = true; break;
 	}

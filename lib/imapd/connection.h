@@ -89,6 +89,11 @@ struct answer answer_error(int error);
 
 /* serve.c: "* BYE text", once; sets `ended`. */
 void imapd_bye(struct imapd *c, const char *text);
+/*
+ * What follows in the stream cannot be understood: the command that was being read gets its answer,
+ * then BYE.
+ */
+void imapd_give_up(struct imapd *c, struct answer answer, const char *text);
 /* Hands `out` to the stream and empties it. */
 void imapd_put_out(struct imapd *c);
 

@@ -7,7 +7,6 @@ static void serve_commands(struct imapd *c);
 static void greet(struct imapd *c);
 static void put_address(struct str *out, struct span address);
 static bool next_command(struct imapd *c);
-static void give_up(struct imapd *c, const char *text);
 static void one_command(struct imapd *c, bool append);
 static bool state_allows(const struct imapd *c, const struct imap_command *command);
 static void finish(struct imapd *c, struct span tag, bool tell_expunges, struct answer answer);
@@ -147,21 +146,17 @@ static bool next_command(struct imapd *c)
 		    (struct answer){ANSWER_BAD, SPAN("TOOBIG"), "The literal is too large"});
 		count_bad(c);
 		return !c->ended;
-	case IMAP_READ_LINE_TOO_LONG: give_up(c, "The line is too long"); return false;
-	case IMAP_READ_LOST: give_up(c, "The literal is far too large"); return false;
+	case IMAP_READ_LINE_TOO_LONG:
+		imapd_give_up(c, answer_bad("The line is too long"), "The line is too long");
+		return false;
+	case IMAP_READ_LOST:
+		imapd_give_up(
+		    c, answer_bad("The literal is too large"), "The literal is far too large");
+		return false;
 	case IMAP_READ_EOF:
 	case IMAP_READ_ERROR: break;
 	}
 	return false;
-}
-
-/* What follows in the stream cannot be understood. */
-static void give_up(struct imapd *c, const char *text)
-{
-	struct span tag = imap_command_tag(str_span(&c->reader.text));
-	if (span_is_set(tag))
-		put_answer(c, tag, answer_bad(text));
-	imapd_bye(c, text);
 }
 
 static void one_command(struct imapd *c, bool append)
@@ -211,7 +206,7 @@ static bool refuse_append(struct imapd *c)
 {
 	if (imap_reader_refuse(&c->reader) == IMAP_READ_COMMAND)
 		return true;
-	imapd_bye(c, "The literal is far too large");
+	imapd_give_up(c, answer_bad("The literal is too large"), "The literal is far too large");
 	return false;
 }
 
@@ -251,6 +246,14 @@ static void count_bad(struct imapd *c)
 {
 	if (++c->bad_commands >= IMAPD_BAD_COMMANDS_MAX)
 		imapd_bye(c, "Too many bad commands");
+}
+
+void imapd_give_up(struct imapd *c, struct answer answer, const char *text)
+{
+	struct span tag = imap_command_tag(str_span(&c->reader.text));
+	if (span_is_set(tag) && !c->ended)
+		put_answer(c, tag, answer);
+	imapd_bye(c, text);
 }
 
 void imapd_bye(struct imapd *c, const char *text)

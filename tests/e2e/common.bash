@@ -49,7 +49,7 @@ stop_localserve() {
 		return 1
 	}
 	! pgrep -f -- "--instance $DIR" || { echo "processes stay"; return 1; }
-	! grep -E 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$DIR.log" || return 1
+	! grep -sE 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$DIR.log" "$DIR/log" || return 1
 	rm -rf "$DIR" "$DIR.log"
 }
 
