@@ -195,7 +195,7 @@ enum gate_end gate_authenticate(struct gate *g, const struct message_auth *auth,
 static enum gate_end send_response(struct gate *g, const char *prefix)
 {
 	struct str text cleanup(str_clear_secret) = STR_INIT(SMTP_AUTH_LINE_MAX_BYTES + 2);
-	struct str response cleanup(str_clear_secret) = STR_INIT(MESSAGE_RESPONSE_MAX_BYTES);
+	struct str response cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 	enum message_abort why = ABORT_MALFORMED;
 
 	base64_encode(str_span(&g->body), &text);
@@ -208,14 +208,19 @@ static enum gate_end send_response(struct gate *g, const char *prefix)
 	/* IMAP's line reader takes a bare LF everywhere; SMTP's nowhere. */
 	bool line_is_good =
 	    line == LINE_OK || (line == LINE_BARE_LF && g->protocol == PROTOCOL_IMAP);
-	if (line == LINE_TOO_LONG)
+	if (line == LINE_TOO_LONG) {
 		why = ABORT_TOO_LONG;
-	else if (line_is_good && span_equal(str_span(&text), SPAN("*")))
+	} else if (line_is_good && span_equal(str_span(&text), SPAN("*"))) {
 		why = ABORT_BY_CLIENT;
-	else if (line_is_good && base64_decode(str_span(&text), &response) == 0)
-		return message_send(g->session, MESSAGE_RESPONSE, str_span(&response)) < 0
-			   ? GATE_NO_SESSION
-			   : GATE_GO_ON;
+	} else if (line_is_good) {
+		int rc = base64_decode(str_span(&text), &response);
+		if (rc == 0)
+			return message_send(g->session, MESSAGE_RESPONSE, str_span(&response)) < 0
+				   ? GATE_NO_SESSION
+				   : GATE_GO_ON;
+		if (rc == -EMSGSIZE)
+			why = ABORT_TOO_LONG;
+	}
 	char byte = (char)why;
 	return message_send(g->session, MESSAGE_ABORT, span_of(&byte, 1)) < 0 ? GATE_NO_SESSION
 									      : GATE_GO_ON;

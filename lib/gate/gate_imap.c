@@ -183,7 +183,7 @@ static enum gate_end starttls(struct gate *g, const struct imap_command *c)
 /* RFC 9051 §6.2.2, RFC 4959 */
 static enum gate_end authenticate(struct gate *g, const struct imap_command *c)
 {
-	struct str initial cleanup(str_clear_secret) = STR_INIT(MESSAGE_RESPONSE_MAX_BYTES);
+	struct str initial cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 	enum sasl_mechanism m = sasl_by_name(c->authenticate.mechanism);
 	struct span base64 = c->authenticate.initial;
 

@@ -145,7 +145,7 @@ static enum gate_end starttls(struct gate *g)
 /* RFC 4954 §4 */
 static enum gate_end authenticate(struct gate *g, const struct smtp_command *c)
 {
-	struct str initial cleanup(str_clear_secret) = STR_INIT(MESSAGE_RESPONSE_MAX_BYTES);
+	struct str initial cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 	struct message_refused r = {0};
 	struct message_auth auth = {
 	    .mechanism = sasl_by_name(c->argument), .helo = str_span(&g->helo), .esmtp = g->esmtp};

@@ -270,7 +270,7 @@ def sasl_aborts():
     rubbish = [
         ("*", aborted), ("!!!", malformed), ("AAA", malformed), ("AAAA=", malformed), ("A===", malformed),
         ("* ", malformed), (" " + PLAIN, malformed), ("\0", malformed), ("\xff\xfe", malformed), (PLAIN + "\r", malformed),
-        ("A" * 12400, too_long), ("A" * 11000, malformed), ("A" * 60000, too_long),
+        ("A" * 12400, too_long), ("A" * 11000, too_long), ("A" * 10920, malformed), ("A" * 60000, too_long),
     ]
     steps = [("PLAIN", []), ("SCRAM-SHA-256", []), ("SCRAM-SHA-256", [b64("n,,n=user@localhost,r=abcdefgh")])]
     for mechanism, sent in steps:
