@@ -294,6 +294,10 @@ struct answer answer_error(int error)
 	case -EFBIG: return answer_no("LIMIT", "A limit of the server was met");
 	case -ENOSPC:
 		return answer_no("LIMIT", "A limit of the server was met, or its disk is full");
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ETIMEDOUT: /* the peer's, from the middle of a response: nobody hears this */
+		return answer_no("UNAVAILABLE", "The connection is lost");
 	default: break;
 	}
 	log_line(LOG_LEVEL_ERROR, "mail store: %s", strerror(-error));
