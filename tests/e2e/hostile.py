@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Hostile clients against a running localserve. usage: hostile.py TEST; DIR and ports by environment
+"""Hostile clients against a running localserve. usage: hostile.py TEST; environment: DIR and ports
 
-Each function plays attacks over real connections, asserts the documented answer of each, and ends by
-asking whether the server still serves others. Every connection comes from an address of its own, so
-that the limits on failed logins, which have tests elsewhere, do not get in the way.
+Each function plays attacks over real connections and asserts the documented answer of each; after it
+comes the question whether the server still serves others. Every connection comes from an address of
+its own, so that the limits on failed logins, which have tests elsewhere, do not get in the way.
 """
 import base64
 import fcntl
@@ -18,7 +18,8 @@ import threading
 import time
 
 DIR = os.environ["DIR"]
-PORTS = {name: int(os.environ[name.upper()]) for name in ("imap", "imaps", "submission", "submissions")}
+PORTS = {name: int(os.environ[name.upper()]) for name in ("imap", "imaps", "submission",
+    "submissions")}
 SANITIZE = os.environ.get("FLAVOUR") == "sanitize"
 TIMEOUT_S = 60 if SANITIZE else 20
 MIB = 1 << 20
@@ -159,7 +160,7 @@ def imap(key="user"):
 
 def smtp(key="user"):
     c = Client("submissions", key=key)
-    assert c.reply() == "220 localhost ESMTP Postern" or True
+    assert c.reply().startswith("220 localhost ESMTP")
     assert c.reply("EHLO client").startswith("250 ")
     return c
 
@@ -179,7 +180,7 @@ def still_serves():
         assert c.reply("QUIT").startswith("221 2.0.0")
 
 
-# -- IMAP --------------------------------------------------------------------------------------------
+# -- IMAP ------------------------------------------------------------------------------------------
 
 def imap_unauthenticated():
     """RFC 9051 §6.2 and spec: BAD with the tag, "* BAD" without one, BYE after 20 of them."""
@@ -266,13 +267,17 @@ def flood(c, piece, size):
 def sasl_aborts():
     """Spec 1 §2.6, at every step, IMAP and SMTP."""
     # (mechanism, what is sent; each from a fresh start), IMAP's and SMTP's answer
-    malformed, too_long, aborted = ("a BAD", "501 5.5.2"), ("a BAD", "500 5.5.6"), ("a BAD", "501 5.7.0")
+    malformed, too_long = ("a BAD", "501 5.5.2"), ("a BAD", "500 5.5.6")
+    aborted = ("a BAD", "501 5.7.0")
     rubbish = [
-        ("*", aborted), ("!!!", malformed), ("AAA", malformed), ("AAAA=", malformed), ("A===", malformed),
-        ("* ", malformed), (" " + PLAIN, malformed), ("\0", malformed), ("\xff\xfe", malformed), (PLAIN + "\r", malformed),
+        ("*", aborted), ("!!!", malformed), ("AAA", malformed), ("AAAA=", malformed),
+        ("A===", malformed),
+        ("* ", malformed), (" " + PLAIN, malformed), ("\0", malformed), ("\xff\xfe", malformed),
+        (PLAIN + "\r", malformed),
         ("A" * 12400, too_long), ("A" * 11000, too_long), ("A" * 10920, malformed), ("A" * 60000, too_long),
     ]
-    steps = [("PLAIN", []), ("SCRAM-SHA-256", []), ("SCRAM-SHA-256", [b64("n,,n=user@localhost,r=abcdefgh")])]
+    steps = [("PLAIN", []), ("SCRAM-SHA-256", []),
+        ("SCRAM-SHA-256", [b64("n,,n=user@localhost,r=abcdefgh")])]
     for mechanism, sent in steps:
         for data, (imap_answer, smtp_answer) in rubbish:
             with imap(None) as c:
@@ -305,24 +310,37 @@ def imap_grammar():
         many = ",".join(str(2 * i + 1) for i in range(6000))
         # what is just within the limits works
         for good in (
-                "SEARCH " + "(" * (deep - 1) + "ALL" + ")" * (deep - 1), "SEARCH " + "NOT " * deep + "ALL",
-                "UID FETCH " + many + " FLAGS", "UID FETCH 1:4294967295 FLAGS", "UID FETCH " + "1," * 19999 + "1 FLAGS",
+                "SEARCH " + "(" * (deep - 1) + "ALL" + ")" * (deep - 1),
+                "SEARCH " + "NOT " * deep + "ALL",
+                "UID FETCH " + many + " FLAGS", "UID FETCH 1:4294967295 FLAGS",
+                "UID FETCH " + "1," * 19999 + "1 FLAGS",
                 "UID SEARCH UID *:*,1:*,4294967295", "FETCH 1 BODY.PEEK[" + "1." * 99 + "1]",
-                "FETCH 1 (" + " ".join(["UID"] * 16000) + ")", "FETCH 1 BODY.PEEK[]<9223372036854775807.1>"):
+                "FETCH 1 (" + " ".join(["UID"] * 16000) + ")",
+                "FETCH 1 BODY.PEEK[]<9223372036854775807.1>"):
             c.send(f"g {good}\r\n")
             got = c.tagged("g")
             assert got.startswith("g OK"), (good[:60], got)
         bad = [
-            "SEARCH " + "(" * (deep + 1) + "ALL" + ")" * (deep + 1), "SEARCH " + "(" * 65000, "SEARCH " + "NOT " * 16000 + "ALL",
-            "SEARCH " + "OR " * 16000, "SEARCH " + "OR ALL " * 9000 + "ALL", "SEARCH " + "ALL " * 6000, "SEARCH ())",
-            "FETCH 1 " + "(" * 60000, "FETCH 1 (FLAGS" + ")" * 60000, "FETCH 1 BODY[" + "1." * 30000 + "1]", "FETCH 1 BODY[0]",
-            "FETCH 1 BODY[]<0.0>", "FETCH 1 BODY[]<0.99999999999999999999>", "FETCH 1 BODY[HEADER.FIELDS (" + "a " * 1001 + "a)]",
-            "FETCH 1 BODY[1", "FETCH 1 (", "FETCH 1 ()", "FETCH 0 FLAGS", "FETCH 4294967296 FLAGS", "FETCH 1:: FLAGS", "FETCH , FLAGS", "FETCH 1, FLAGS",
-            "FETCH " + "1," * 20000 + "1 FLAGS", "FETCH 99999999999999999999 FLAGS", "FETCH -1 FLAGS", "FETCH 1 BODY[HEADER.FIELDS ()]",
-            "STORE 1 FLAGS " + "(" * 60000, "STORE 1 FLAGS (\\Foo)", "STORE 1 FLAGS (" + " ".join(f"k{i}" for i in range(1001)) + ")",
-            "STORE 1 FLAGS (\\Seen", "STORE 1 FLAGS (a\0b)", "STORE 1 FLAGS (\xe4)", "STORE 1 +FLAGS", "COPY 1 {4+}\r\na\0bc", 'COPY 1 "a\\b"', 'COPY 1 "',
-            "LIST \"\" (" + "(" * 60000, "LIST (" * 10000, "STATUS INBOX " + "(" * 60000, "CREATE x (USE (" + "\\Sent " * 5000,
-            "ID (" * 10000, "ENABLE" + " x" * 1001, "APPEND INBOX (\\Seen {3+}\r\nabc", "APPEND INBOX \"99-Foo-2020\" {3+}\r\nabc", "APPEND INBOX {3+}\r\nabcx",
+            "SEARCH " + "(" * (deep + 1) + "ALL" + ")" * (deep + 1), "SEARCH " + "(" * 65000,
+            "SEARCH " + "NOT " * 16000 + "ALL",
+            "SEARCH " + "OR " * 16000, "SEARCH " + "OR ALL " * 9000 + "ALL",
+            "SEARCH " + "ALL " * 6000, "SEARCH ())",
+            "FETCH 1 " + "(" * 60000, "FETCH 1 (FLAGS" + ")" * 60000,
+            "FETCH 1 BODY[" + "1." * 30000 + "1]", "FETCH 1 BODY[0]",
+            "FETCH 1 BODY[]<0.0>", "FETCH 1 BODY[]<0.99999999999999999999>",
+            "FETCH 1 BODY[HEADER.FIELDS (" + "a " * 1001 + "a)]",
+            "FETCH 1 BODY[1", "FETCH 1 (", "FETCH 1 ()", "FETCH 0 FLAGS", "FETCH 4294967296 FLAGS",
+            "FETCH 1:: FLAGS", "FETCH , FLAGS", "FETCH 1, FLAGS",
+            "FETCH " + "1," * 20000 + "1 FLAGS", "FETCH 99999999999999999999 FLAGS",
+            "FETCH -1 FLAGS", "FETCH 1 BODY[HEADER.FIELDS ()]",
+            "STORE 1 FLAGS " + "(" * 60000, "STORE 1 FLAGS (\\Foo)",
+            "STORE 1 FLAGS (" + " ".join(f"k{i}" for i in range(1001)) + ")",
+            "STORE 1 FLAGS (\\Seen", "STORE 1 FLAGS (a\0b)", "STORE 1 FLAGS (\xe4)",
+            "STORE 1 +FLAGS", "COPY 1 {4+}\r\na\0bc", 'COPY 1 "a\\b"', 'COPY 1 "',
+            "LIST \"\" (" + "(" * 60000, "LIST (" * 10000, "STATUS INBOX " + "(" * 60000,
+            "CREATE x (USE (" + "\\Sent " * 5000,
+            "ID (" * 10000, "ENABLE" + " x" * 1001, "APPEND INBOX (\\Seen {3+}\r\nabc",
+            "APPEND INBOX \"99-Foo-2020\" {3+}\r\nabc", "APPEND INBOX {3+}\r\nabcx",
             "APPEND INBOX {3+}\r\nabc {3+}\r\nabc",
         ]
         for i, attack in enumerate(bad):
@@ -340,14 +358,19 @@ def imap_literals():
     """Literals after the login: [TOOBIG], CANNOT, TRYCREATE, and in time: BYE."""
     with imap() as c:
         c.table([
-            ("a LIST {65537} x", "a BAD"), ("a LIST {65537}", "a BAD [TOOBIG]"), ("a LIST {4294967296}", "a BAD [TOOBIG]"),
-            ("a LIST {99999999999999999999}", "a BAD [TOOBIG]"), ("a LIST {65537+}\r\n" + "x" * 65537 + " {2+}\r\nab", "a BAD [TOOBIG]"),
+            ("a LIST {65537} x", "a BAD"), ("a LIST {65537}", "a BAD [TOOBIG]"),
+            ("a LIST {4294967296}", "a BAD [TOOBIG]"),
+            ("a LIST {99999999999999999999}", "a BAD [TOOBIG]"),
+            ("a LIST {65537+}\r\n" + "x" * 65537 + " {2+}\r\nab", "a BAD [TOOBIG]"),
             ("a LIST " + "{60000+}\r\n" + "{60000+}\r\n".join(["x" * 60000] * 9), "a BAD [TOOBIG]"),
             ("a NOOP", "a OK"),
-            ("b APPEND INBOX {104857601}", "b NO [TOOBIG]"), ("b APPEND INBOX {99999999999999999999}", "b NO [TOOBIG]"),
+            ("b APPEND INBOX {104857601}", "b NO [TOOBIG]"),
+            ("b APPEND INBOX {99999999999999999999}", "b NO [TOOBIG]"),
             ("b APPEND INBOX {0}", "b NO [CANNOT]"), ("b APPEND INBOX {0+}\r\n", "b NO [CANNOT]"),
-            ("b APPEND none {100}", "b NO [TRYCREATE]"), ("b APPEND none {5+}\r\nhello", "b NO [TRYCREATE]"),
-            (b"b APPEND INBOX {5+}\r\nhel\0o", "b NO [CANNOT]"), ("b APPEND INBOX {5}", "+ "), (b"\0\0\0\0\0", "b NO [CANNOT]"),
+            ("b APPEND none {100}", "b NO [TRYCREATE]"),
+            ("b APPEND none {5+}\r\nhello", "b NO [TRYCREATE]"),
+            (b"b APPEND INBOX {5+}\r\nhel\0o", "b NO [CANNOT]"), ("b APPEND INBOX {5}", "+ "),
+            (b"\0\0\0\0\0", "b NO [CANNOT]"),
             ("b NOOP", "b OK"),
         ])
         c.send("c APPEND INBOX {104857601+}\r\n")
@@ -357,7 +380,8 @@ def imap_literals():
         c.ends("a BAD", "* BYE")
     for command, answer in (("d LIST {4294967296+}", "d BAD"), ("d APPEND ( {99999999999999999999+}", "d BAD"),
                             ("d APPEND x {99999999999999999999+}", "d NO [TOOBIG]"),
-                            ("d APPEND INBOX {3+}\r\nabc {99999999999999999999+}", "d BAD"), ("d APPEND INBOX {3+}\r\nabc" + "x" * 70000, "d BAD")):
+                            ("d APPEND INBOX {3+}\r\nabc {99999999999999999999+}", "d BAD"),
+                            ("d APPEND INBOX {3+}\r\nabc" + "x" * 70000, "d BAD")):
         with imap() as c:
             c.send(command + "\r\n")
             c.ends(answer, "* BYE")
@@ -405,7 +429,7 @@ def starttls():
                 pass
 
 
-# -- SMTP --------------------------------------------------------------------------------------------
+# -- SMTP ------------------------------------------------------------------------------------------
 
 def smtp_unauthenticated():
     """Spec 3 §1.2: 530 5.7.0 to what needs a login, whatever its arguments; 421 after 20 mistakes."""
@@ -413,21 +437,27 @@ def smtp_unauthenticated():
         with Client(service) as c:
             assert c.reply().startswith("220 ")
             c.table([
-                ("MAIL FROM:<user@localhost>", "530 5.7.0"), ("RCPT TO:<", "530 5.7.0"), ("DATA", "530 5.7.0"), ("VRFY root", "530 5.7.0"),
-                ("EXPN x", "530 5.7.0"), ("BDAT 10 LAST", "530 5.7.0"), ("EHLO", "501 5.5.4"), ("EHLO " + "x" * 256, "501 5.5.4"),
-                ("EHLO a\0b", "500 5.5.2"), ("", "500 5.5."), ("FOO", "500 5.5.1"), (b"\xff\xfe", "500 5.5."), ("NOOP\rQUIT", "500 5.5.2"),
-                ("AUTH", "501 5.5.4" if service == "submissions" else "501 5.5.4"), ("X" * 5000, "500 5.5.2"), ("AUTH PLAIN " + "A" * 13000, "500 5.5.6"),
+                ("MAIL FROM:<user@localhost>", "530 5.7.0"), ("RCPT TO:<", "530 5.7.0"),
+                ("DATA", "530 5.7.0"), ("VRFY root", "530 5.7.0"),
+                ("EXPN x", "530 5.7.0"), ("BDAT 10 LAST", "530 5.7.0"), ("EHLO", "501 5.5.4"),
+                ("EHLO " + "x" * 256, "501 5.5.4"),
+                ("EHLO a\0b", "500 5.5.2"), ("", "500 5.5."), ("FOO", "500 5.5.1"),
+                (b"\xff\xfe", "500 5.5."), ("NOOP\rQUIT", "500 5.5.2"),
+                ("AUTH", "501 5.5.4" if service == "submissions" else "501 5.5.4"),
+                ("X" * 5000, "500 5.5.2"), ("AUTH PLAIN " + "A" * 13000, "500 5.5.6"),
                 ("X" * 100000, "500 5.5.2"),
             ])
             c.send("NOOP\n")
             c.wants("500 5.5.2")
-            c.table([("NOOP", "250 2.0.0"), ("RSET", "250 2.0.0"), ("X", "500 5.5.1"), ("X", "500 5.5.1")])
+            c.table([("NOOP", "250 2.0.0"), ("RSET", "250 2.0.0"), ("X", "500 5.5.1"),
+                ("X", "500 5.5.1")])
             c.ends("421 4.7.0")
     with Client("submission") as c:
         c.reply()
         c.ask("AUTH PLAIN " + PLAIN, "538 5.7.11")
     with smtp(None) as c:
-        c.table([("AUTH FOO", "504 5.5.4"), ("AUTH PLAIN !!!", "501 5.5.2"), ("AUTH PLAIN AAAA", "501 5.5.2"), ("AUTH PLAIN " + "A" * 12000, "500 5.5.6"),
+        c.table([("AUTH FOO", "504 5.5.4"), ("AUTH PLAIN !!!", "501 5.5.2"),
+            ("AUTH PLAIN AAAA", "501 5.5.2"), ("AUTH PLAIN " + "A" * 12000, "500 5.5.6"),
                  ("AUTH PLAIN A B", "501 5.5.4"), ("NOOP", "250 ")])
     with smtp("stranger") as c:
         c.ask("AUTH EXTERNAL", "334 ")
@@ -444,7 +474,9 @@ def smtp_unauthenticated():
 
 def smtp_auth_over_key():
     """The same mistakes in AUTH on top of a TLS key: the session speaks there, not the gate."""
-    for data, answer in (("*", "501 5.7.0"), ("!!!", "501 5.5.2"), ("AAA", "501 5.5.2"), ("\0", "501 5.5.2"), ("A" * 12400, "500 5.5.6"), ("AAAA", "501 5.5.2")):
+    rows = [("*", "501 5.7.0"), ("!!!", "501 5.5.2"), ("AAA", "501 5.5.2"), ("\0", "501 5.5.2"),
+            ("A" * 12400, "500 5.5.6"), ("AAAA", "501 5.5.2")]
+    for data, answer in rows:
         with smtp() as c:
             c.ask("AUTH PLAIN", "334 ")
             c.ask(data, answer)
@@ -456,41 +488,66 @@ def smtp_auth_over_key():
         c.ask("AUTH PLAIN", "334 ")
         c.send(PLAIN + "\n")  # no CR
         c.wants("501 5.5.2")
-        c.table([("AUTH FOO", "504 5.5.4"), ("AUTH PLAIN " + "A" * 5000, "500 5.5.6"), ("AUTH PLAIN " + PLAIN, "235 2.7.0"),
-                 ("AUTH PLAIN " + PLAIN, "503 5.5.1"), ("STARTTLS", "503 5.5.1"), ("NOOP", "250 2.0.0")])
+        c.table([("AUTH FOO", "504 5.5.4"), ("AUTH PLAIN " + "A" * 5000, "500 5.5.6"),
+            ("AUTH PLAIN " + PLAIN, "235 2.7.0"),
+                 ("AUTH PLAIN " + PLAIN, "503 5.5.1"), ("STARTTLS", "503 5.5.1"),
+                 ("NOOP", "250 2.0.0")])
 
 
 def smtp_syntax():
     """RFC 5321 §4.1.2, with the enhanced codes of RFC 3463; one connection per twenty mistakes."""
     address = "user@localhost"
     mail = [
-        ("MAIL", "501 5.5.2"), ("MAIL FROM", "501 5.5.2"), ("MAIL FROM:", "501 5.1.7"), (f"MAIL FROM:{address}", "501 5.1.7"), (f"MAIL FROM:<{address}", "501 5.1.7"),
-        ("MAIL FROM:<@>", "501 5.1.7"), ("MAIL FROM:<user@>", "501 5.1.7"), ("MAIL FROM:<@localhost>", "501 5.1.7"), ("MAIL FROM:<user>", "501 5.1.7"),
-        ("MAIL FROM:<us er@localhost>", "501 5.1.7"), ("MAIL FROM:<user@local host>", "501 5.1.7"), ('MAIL FROM:<"user@localhost>', "501 5.1.7"), ('MAIL FROM:<"us\0er"@localhost>', "500 5.5.2"),
-        ("MAIL FROM:<" + "x" * 65 + "@localhost>", "501 5.1.7"), ("MAIL FROM:<x@" + "x." * 200 + "x>", "501 5.1.7"), (f"MAIL FROM:<{address}>SIZE=1", "501 5.5.2"),
-        ("MAIL FROM:<user@[999.1.1.1]>", "501 5.1.7"), ("MAIL FROM:<.user@localhost>", "501 5.1.7"), ("MAIL FROM:<us..er@localhost>", "501 5.1.7"),
+        ("MAIL", "501 5.5.2"), ("MAIL FROM", "501 5.5.2"), ("MAIL FROM:", "501 5.1.7"),
+        (f"MAIL FROM:{address}", "501 5.1.7"), (f"MAIL FROM:<{address}", "501 5.1.7"),
+        ("MAIL FROM:<@>", "501 5.1.7"), ("MAIL FROM:<user@>", "501 5.1.7"),
+        ("MAIL FROM:<@localhost>", "501 5.1.7"), ("MAIL FROM:<user>", "501 5.1.7"),
+        ("MAIL FROM:<us er@localhost>", "501 5.1.7"), ("MAIL FROM:<user@local host>", "501 5.1.7"),
+        ('MAIL FROM:<"user@localhost>', "501 5.1.7"),
+        ('MAIL FROM:<"us\0er"@localhost>', "500 5.5.2"),
+        ("MAIL FROM:<" + "x" * 65 + "@localhost>", "501 5.1.7"),
+        ("MAIL FROM:<x@" + "x." * 200 + "x>", "501 5.1.7"),
+        (f"MAIL FROM:<{address}>SIZE=1", "501 5.5.2"),
+        ("MAIL FROM:<user@[999.1.1.1]>", "501 5.1.7"), ("MAIL FROM:<.user@localhost>", "501 5.1.7"),
+        ("MAIL FROM:<us..er@localhost>", "501 5.1.7"),
     ]
     parameters = [
-        ("FOO=1", "555 5.5.4"), ("FOO", "555 5.5.4"), ("SIZE=1 SIZE=1", "501 5.5.4"), ("SIZE=", "501 5.5.4"), ("SIZE", "501 5.5.4"), ("SIZE=-1", "501 5.5.4"), ("SIZE=104857601", "552 5.3.4"),
-        ("SIZE=99999999999999999999", "552 5.3.4"), ("SIZE=999999999999999999999", "501 5.5.4"), ("BODY=BINARY", "501 5.5.4"), ("BODY=7BIT BODY=8BITMIME", "501 5.5.4"),
-        ("SMTPUTF8=1", "501 5.5.4"), ("RET=ALL", "555 5.5.4"), ("AUTH=", "501 5.5.4"), ("X" * 3000, "555 5.5.4"), ("=", "555 5.5.4"),
+        ("FOO=1", "555 5.5.4"), ("FOO", "555 5.5.4"), ("SIZE=1 SIZE=1", "501 5.5.4"),
+        ("SIZE=", "501 5.5.4"), ("SIZE", "501 5.5.4"), ("SIZE=-1", "501 5.5.4"),
+        ("SIZE=104857601", "552 5.3.4"),
+        ("SIZE=99999999999999999999", "552 5.3.4"), ("SIZE=999999999999999999999", "501 5.5.4"),
+        ("BODY=BINARY", "501 5.5.4"), ("BODY=7BIT BODY=8BITMIME", "501 5.5.4"),
+        ("SMTPUTF8=1", "501 5.5.4"), ("RET=ALL", "555 5.5.4"), ("AUTH=", "501 5.5.4"),
+        ("X" * 3000, "555 5.5.4"), ("=", "555 5.5.4"),
     ]
     with smtp() as c:
         c.table(mail)
     with smtp() as c:
         c.table([(f"MAIL FROM:<{address}> {p}", answer) for p, answer in parameters])
-        c.table([("MAIL FROM:<second@localhost>", "550 5.7.1"), ("MAIL FROM:<x@example.org>", "550 5.7.1"), ("RCPT TO:<user@localhost>", "503 5.5.1"), ("DATA", "503 5.5.1")])
+        c.table([("MAIL FROM:<second@localhost>", "550 5.7.1"),
+            ("MAIL FROM:<x@example.org>", "550 5.7.1"), ("RCPT TO:<user@localhost>", "503 5.5.1"),
+            ("DATA", "503 5.5.1")])
     with smtp() as c:
         c.table([
-            ("MAIL FROM:<us\xc3\xa4r@localhost>".encode("latin-1"), "550 5.6.7"), ("MAIL FROM:<@a.example,@b.example:user@localhost> SIZE=100", "250 2.1.0"),
-            ("MAIL FROM:<>", "503 5.5.1"), ("DATA", "554 5.5.1"), ("RCPT", "501 5.5.2"), ("RCPT TO:", "501 5.1.3"), ("RCPT TO:<>", "501 5.1.3"), ("RCPT TO:<user@localhost", "501 5.1.3"),
-            ("RCPT TO:<user>", "501 5.1.3"), ("RCPT TO:<user@localhost> SIZE=1", "555 5.5.4"), ("RCPT TO:<none@localhost>", "550 5.1.1"), ("RCPT TO:<x@[1.2.3]>", "501 5.1.3"),
-            ("RCPT TO:<@a.example:user@localhost>", "250 2.1.5"), ('RCPT TO:<"user"@localhost>', "250 2.1.5"), ("RCPT TO:<postmaster>", "250 2.1.5"), ("RCPT TO:<" + "x" * 65 + "@localhost>", "501 5.1.3"),
-            ("AUTH PLAIN " + PLAIN, "503 5.5.1"), ("RSET", "250 2.0.0"), ("DATA", "503 5.5.1"), ("VRFY x", "252 2."), ("EXPN x", "502 5.5.1"), ("HELP", "214 2.0.0"), ("RSET x", "501 5.5.4"),
+            ("MAIL FROM:<us\xc3\xa4r@localhost>".encode("latin-1"), "550 5.6.7"),
+            ("MAIL FROM:<@a.example,@b.example:user@localhost> SIZE=100", "250 2.1.0"),
+            ("MAIL FROM:<>", "503 5.5.1"), ("DATA", "554 5.5.1"), ("RCPT", "501 5.5.2"),
+            ("RCPT TO:", "501 5.1.3"), ("RCPT TO:<>", "501 5.1.3"),
+            ("RCPT TO:<user@localhost", "501 5.1.3"),
+            ("RCPT TO:<user>", "501 5.1.3"), ("RCPT TO:<user@localhost> SIZE=1", "555 5.5.4"),
+            ("RCPT TO:<none@localhost>", "550 5.1.1"), ("RCPT TO:<x@[1.2.3]>", "501 5.1.3"),
+            ("RCPT TO:<@a.example:user@localhost>", "250 2.1.5"),
+            ('RCPT TO:<"user"@localhost>', "250 2.1.5"), ("RCPT TO:<postmaster>", "250 2.1.5"),
+            ("RCPT TO:<" + "x" * 65 + "@localhost>", "501 5.1.3"),
+            ("AUTH PLAIN " + PLAIN, "503 5.5.1"), ("RSET", "250 2.0.0"), ("DATA", "503 5.5.1"),
+            ("VRFY x", "252 2."), ("EXPN x", "502 5.5.1"), ("HELP", "214 2.0.0"),
+            ("RSET x", "501 5.5.4"),
         ])
     with Client("submissions", key="user") as c:
         c.reply()
-        c.table([(f"MAIL FROM:<{address}>", "503 5.5.1"), ("X" * 4097, "500 5.5.2"), ("NOOP\0", "500 5.5.2"), ("X", "500 5.5.1"), ("NOOP\rNOOP", "500 5.5.2"), (b"\xff", "500 5.5.")])
+        c.table([(f"MAIL FROM:<{address}>", "503 5.5.1"), ("X" * 4097, "500 5.5.2"),
+            ("NOOP\0", "500 5.5.2"), ("X", "500 5.5.1"), ("NOOP\rNOOP", "500 5.5.2"),
+            (b"\xff", "500 5.5.")])
         c.send("NOOP\n")
         c.wants("500 5.5.2")
         for _ in range(12):
@@ -509,12 +566,16 @@ def smtp_recipients():
 
 
 HEADER = "From: user@localhost\r\nSubject: hostile\r\n\r\n"
+TO_USER = "MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\n"
+TO_SECOND = "MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\n"
 
 
 def smtp_smuggling():
-    """Spec 3 §1.4: a bare CR or LF anywhere in DATA: 550 5.5.2 at the true end, nothing of it executed."""
-    inner = "MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\nFrom: user@localhost\r\nSubject: smuggled\r\n\r\n"
-    for end in "\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n\r.\r\n", "\r\n.\r\r\n", "\n\n.\r\n", "x\n", "x\r", "\r\n.\r.\r\n":
+    """Spec 3 §1.4: a bare CR or LF anywhere: 550 5.5.2 at the true end, nothing of it executed."""
+    inner = TO_SECOND + "From: user@localhost\r\nSubject: smuggled\r\n\r\n"
+    ends = ("\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n\r.\r\n", "\r\n.\r\r\n",
+            "\n\n.\r\n", "x\n", "x\r", "\r\n.\r.\r\n")
+    for end in ends:
         with smtp() as c:
             transaction(c)
             c.send(HEADER + "Hello." + end + inner + "Smuggled." + end + "\r\n.\r\nNOOP\r\n")
@@ -545,12 +606,24 @@ def until_tagged(c, tag):
 def smtp_messages():
     """What makes a message unacceptable: refused at its end, and the connection stays."""
     rows = [
-        ("", "550 5.7.1"), ("\r\n", "550 5.7.1"), ("Hello\r\n", "550 5.6.0"), ("Subject: x\r\n\r\nno From\r\n", "550 5.7.1"), ("From: second@localhost\r\n\r\n", "550 5.7.1"),
-        ("From: user@localhost\r\nFrom: user@localhost\r\n\r\n", "550 5.7.1"), ("From: user@localhost, second@localhost\r\n\r\n", "550 5.7.1"), ("From: user@localhost\r\nSender: x@example.org\r\n\r\n", "550 5.7.1"),
-        ("From: user@localhost\r\nSender: user@localhost\r\nSender: user@localhost\r\n\r\n", "550 5.7.1"), ("From:\r\n\r\n", "550 5.7.1"), ("From: <user@localhost\r\n\r\n", "550 5.7.1"), ("From: \"" + "\\" * 999 + "\r\n\r\n", "550 5.7.1"),
-        ("From: " + "(" * 60000 + "\r\n\r\n", "550 5.7.1"), ("From: " + "user@localhost, " * 4000 + "x@example.org\r\n\r\n", "550 5.7.1"), ("From: \0user@localhost\r\n\r\n", "550 5.6.0"),
-        ("From: user@localhost\r\n" + "X: y\r\n" * 50000 + "\r\n", "552 5.3.4"), ("From: user@localhost\r\nX: " + "x" * 65600 + "\r\n\r\n", "550 5.6.0"), (HEADER + "x" * 65537 + "\r\n", "550 5.6.0"),
-        (HEADER + "\0\r\n", "550 5.6.0"), (" From: user@localhost\r\n\r\n", "550 5."), ("From user@localhost\r\nFrom: user@localhost\r\n\r\n", "550 5.6.0"), ("From : second@localhost\r\n\r\n", "550 5.7.1"),
+        ("", "550 5.7.1"), ("\r\n", "550 5.7.1"), ("Hello\r\n", "550 5.6.0"),
+        ("Subject: x\r\n\r\nno From\r\n", "550 5.7.1"),
+        ("From: second@localhost\r\n\r\n", "550 5.7.1"),
+        ("From: user@localhost\r\nFrom: user@localhost\r\n\r\n", "550 5.7.1"),
+        ("From: user@localhost, second@localhost\r\n\r\n", "550 5.7.1"),
+        ("From: user@localhost\r\nSender: x@example.org\r\n\r\n", "550 5.7.1"),
+        ("From: user@localhost\r\nSender: user@localhost\r\nSender: user@localhost\r\n\r\n", "550 5.7.1"),
+        ("From:\r\n\r\n", "550 5.7.1"), ("From: <user@localhost\r\n\r\n", "550 5.7.1"),
+        ("From: \"" + "\\" * 999 + "\r\n\r\n", "550 5.7.1"),
+        ("From: " + "(" * 60000 + "\r\n\r\n", "550 5.7.1"),
+        ("From: " + "user@localhost, " * 4000 + "x@example.org\r\n\r\n", "550 5.7.1"),
+        ("From: \0user@localhost\r\n\r\n", "550 5.6.0"),
+        ("From: user@localhost\r\n" + "X: y\r\n" * 50000 + "\r\n", "552 5.3.4"),
+        ("From: user@localhost\r\nX: " + "x" * 65600 + "\r\n\r\n", "550 5.6.0"),
+        (HEADER + "x" * 65537 + "\r\n", "550 5.6.0"),
+        (HEADER + "\0\r\n", "550 5.6.0"), (" From: user@localhost\r\n\r\n", "550 5."),
+        ("From user@localhost\r\nFrom: user@localhost\r\n\r\n", "550 5.6.0"),
+        ("From : second@localhost\r\n\r\n", "550 5.7.1"),
     ]
     with smtp() as c:
         for message, answer in rows:
@@ -564,7 +637,8 @@ def smtp_messages():
         # as large a header as may be: what is added to it must not be too much for the queue
         large, last = "X: y\r\n" * 43000, "From: user@localhost\r\n\r\n"
         large += "Subject: " + "z" * (256 * 1024 - len(large) - 11 - len(last)) + "\r\n" + last
-        for message in large, HEADER + "x" * 60000 + "\r\n", HEADER + "..\r\n...\r\n", "From: user@localhost\r\n", HEADER + "..\r\n":
+        for message in (large, HEADER + "x" * 60000 + "\r\n", HEADER + "..\r\n...\r\n",
+                        "From: user@localhost\r\n", HEADER + "..\r\n"):
             transaction(c)
             c.send(message + ".\r\n")
             c.wants("250 2.0.0")
@@ -578,19 +652,21 @@ def bdat():
     size = len(HEADER)
     with smtp() as c:
         c.table([
-            ("BDAT 6 LAST\r\nQUIT", "503 5.5.1"), ("MAIL FROM:<user@localhost>", "250 "), ("BDAT 6\r\nQUIT", "554 5.5.1"), ("RCPT TO:<user@localhost>", "250 2.1.5"),
+            ("BDAT 6 LAST\r\nQUIT", "503 5.5.1"), ("MAIL FROM:<user@localhost>", "250 "),
+            ("BDAT 6\r\nQUIT", "554 5.5.1"), ("RCPT TO:<user@localhost>", "250 2.1.5"),
         ])
         c.send(f"BDAT {size}\r\n{HEADER}")
         c.wants("250 2.0.0")
-        c.table([("DATA", "503 5.5.1"), ("RCPT TO:<second@localhost>", "503 5.5.1"), ("MAIL FROM:<user@localhost>", "503 5.5.1"), ("NOOP", "250 ")])
+        c.table([("DATA", "503 5.5.1"), ("RCPT TO:<second@localhost>", "503 5.5.1"),
+            ("MAIL FROM:<user@localhost>", "503 5.5.1"), ("NOOP", "250 ")])
         c.send("BDAT 8\r\na\nb\r\n.\r\n")
         c.wants("550 5.5.2")
         c.table([("BDAT 6 LAST\r\nQUIT", "503 5.5.1"), ("NOOP", "250 ")])
-        c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\nBDAT {size} LAST\r\n{HEADER}BDAT 0 LAST\r\nNOOP\r\n")
+        c.send(f"{TO_USER}BDAT {size} LAST\r\n{HEADER}BDAT 0 LAST\r\nNOOP\r\n")
         c.wants("250 2.1.0", "250 2.1.5", "250 2.0.0 Message queued", "503 5.5.1", "250 ")
-        c.send("MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\nBDAT 0 LAST\r\nNOOP\r\n")
+        c.send(TO_USER + "BDAT 0 LAST\r\nNOOP\r\n")
         c.wants("250 2.1.0", "250 2.1.5", "550 5.7.1", "250 ")
-        c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\nBDAT {size + 6} LAST\r\n{HEADER}.\r\nab\rNOOP\r\n")
+        c.send(f"{TO_USER}BDAT {size + 6} LAST\r\n{HEADER}.\r\nab\rNOOP\r\n")
         c.wants("250 2.1.0", "250 2.1.5", "550 5.5.2", "250 ")
     for command in "BDAT", "BDAT x", "BDAT -1 LAST", "BDAT 99999999999999999999", "BDAT 5 FIRST", "BDAT 5LAST":
         with smtp() as c:  # how much is to be read nobody knows
@@ -603,8 +679,10 @@ def bdat():
 def pipelining():
     """What is pipelined behind an authentication is answered, in order, also after a half-close."""
     many = "".join(f"n{i} NOOP\r\n" for i in range(2000))
-    for first in f"a AUTHENTICATE PLAIN {PLAIN}\r\n", f"a LOGIN user@localhost {PASSWORD}\r\n", f"a AUTHENTICATE PLAIN\r\n{PLAIN}\r\n", \
-            f"a LOGIN {{14+}}\r\nuser@localhost {{{len(PASSWORD)}+}}\r\n{PASSWORD}\r\n":
+    logins = (f"a AUTHENTICATE PLAIN {PLAIN}\r\n", f"a LOGIN user@localhost {PASSWORD}\r\n",
+              f"a AUTHENTICATE PLAIN\r\n{PLAIN}\r\n",
+              f"a LOGIN {{14+}}\r\nuser@localhost {{{len(PASSWORD)}+}}\r\n{PASSWORD}\r\n")
+    for first in logins:
         for half_close in False, True:
             with imap(None) as c:
                 c.send(first + "b SELECT INBOX\r\n" + many)
@@ -620,7 +698,7 @@ def pipelining():
                     assert c.line() is None
     for first in f"AUTH PLAIN {PLAIN}\r\n", f"AUTH PLAIN\r\n{PLAIN}\r\n":
         with smtp(None) as c:
-            c.send(first + "MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\nRSET\r\n" + "NOOP\r\n" * 2000)
+            c.send(first + TO_USER + "RSET\r\n" + "NOOP\r\n" * 2000)
             with socket.socket(fileno=os.dup(c.socket.fileno())) as raw:
                 raw.shutdown(socket.SHUT_WR)
             if "\r\n" in first[:-2]:
@@ -633,7 +711,7 @@ def pipelining():
             raw.shutdown(socket.SHUT_WR)
         c.ends("a OK [APPENDUID ", "* BYE", "b OK")
     with smtp() as c:
-        c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<user@localhost>\r\nDATA\r\n{HEADER}x\r\n.\r\nQUIT\r\nNOOP\r\n")
+        c.send(f"{TO_USER}DATA\r\n{HEADER}x\r\n.\r\nQUIT\r\nNOOP\r\n")
         with socket.socket(fileno=os.dup(c.socket.fileno())) as raw:
             raw.shutdown(socket.SHUT_WR)
         c.ends("250 2.1.0", "250 2.1.5", "354 ", "250 2.0.0", "221 ")
@@ -658,7 +736,8 @@ def large_messages():
         c.send("c FETCH 1 (BODY.PEEK[])\r\nd FETCH 1 (BODY.PEEK[TEXT])\r\n")
         assert swallow(c, b"\r\nd OK") > 2 * size - 1000
         check_flat(c, before, "FETCH")
-        with Client("imaps", key="user", receive_buffer=4096) as still:  # nobody reads what was asked for
+        with Client("imaps", key="user",
+            receive_buffer=4096) as still:  # nobody reads what was asked for
             still.wants("* PREAUTH")
             idle = still.peak_kib()
             still.send("b SELECT large\r\nc FETCH 1 (BODY.PEEK[])\r\n" * 5 + "n NOOP\r\n" * 20000)
@@ -733,10 +812,10 @@ def backlog():
         fcntl.flock(lock, fcntl.LOCK_EX)  # nobody runs the queue
         with smtp() as c:
             for _ in range(count // 50):
-                c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\n{HEADER}x\r\n.\r\n" * 50)
+                c.send(f"{TO_SECOND}{HEADER}x\r\n.\r\n" * 50)
                 c.wants(*["250 2.1.0", "250 2.1.5", "354 ", "250 2.0.0"] * 50)
     with smtp() as c:  # and one that wakes it
-        c.send(f"MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\n{HEADER}x\r\n.\r\n")
+        c.send(f"{TO_SECOND}{HEADER}x\r\n.\r\n")
         c.wants("250 2.1.0", "250 2.1.5", "354 ", "250 2.0.0")
     with Client("imaps") as c:
         c.wants("* OK")
@@ -770,8 +849,11 @@ def silent_clients():
             failures.append((service, talk, repr(e)))
 
     bye, too_late = "* BYE Waited too long", "421 4.4.2"
-    silent = [("imap", (), bye), ("imaps", (), bye), ("submission", (), too_late), ("submissions", (), too_late), ("imaps", ("a NO",), bye),
-              ("imaps", ("a AUTHENTICATE PLAIN\r\n",), bye), ("submissions", ("EHLO x\r\n", "AUTH PLAIN\r\n"), too_late), ("imaps", ("a LOGIN {5}\r\n", "ab"), bye)]
+    silent = [("imap", (), bye), ("imaps", (), bye), ("submission", (), too_late),
+        ("submissions", (), too_late), ("imaps", ("a NO",), bye),
+              ("imaps", ("a AUTHENTICATE PLAIN\r\n",), bye),
+              ("submissions", ("EHLO x\r\n", "AUTH PLAIN\r\n"), too_late),
+              ("imaps", ("a LOGIN {5}\r\n", "ab"), bye)]
     threads = [threading.Thread(target=one, args=row) for row in silent]
     for t in threads:
         t.start()
