@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "text/text.h"
 
 /* The commonest of those long enough, as they are typed; letters of any case count. */
@@ -59,9 +60,15 @@ static int put_key(int account_dirfd, const struct tls_key *key);
 static int remove_from_table(int keys_dirfd, struct span account, struct span fingerprint);
 static int remove_key(int account_dirfd, struct span fingerprint);
 
-int account_set_password(int account_dirfd, struct span password, uint32_t iterations, bool rehash,
-    struct str *ret_error)
+int account_set_password(int account_dirfd, const struct password *p, struct span password,
+    uint32_t iterations, bool rehash, struct str *ret_error)
 {
+	if (p->name.n > 0 && !account_password_name_is_valid(p->name)) {
+		str_format(ret_error,
+		    "the name of a password has 1 to %d bytes, and no control characters",
+		    PASSWORD_NAME_MAX_BYTES);
+		return -EINVAL;
+	}
 	struct str prepared cleanup(str_clear_secret) = STR_INIT(3 * PASSWORD_MAX_BYTES);
 	int rc = account_check_password(password, &prepared, ret_error);
 	if (rc < 0)
@@ -69,13 +76,44 @@ int account_set_password(int account_dirfd, struct span password, uint32_t itera
 	struct credentials *c;
 	rc = credentials_open(account_dirfd, true, &c);
 	if (rc == 0) {
-		rc = credentials_set_password(c, str_span(&prepared), iterations, rehash);
+		struct password made = *p;
+		made.created = wall_ms() / 1000;
+		rc = credentials_put_password(c, &made, str_span(&prepared), iterations, rehash);
 		credentials_close(c);
 	}
 	if (rc == 0)
 		rc = account_notify(account_dirfd);
-	if (rc < 0)
+	if (rc == -E2BIG)
+		str_format(
+		    ret_error, "the account has %d passwords, and cannot have more", PASSWORDS_MAX);
+	else if (rc < 0)
 		str_format(ret_error, "the password could not be stored: %s", strerror(-rc));
+	return rc;
+}
+
+bool account_password_name_is_valid(struct span name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		if (ascii_is_control((unsigned char)name.p[i]))
+			return false;
+	}
+	return name.n > 0 && name.n <= PASSWORD_NAME_MAX_BYTES && utf8_is_valid(name);
+}
+
+int account_remove_password(int account_dirfd, struct span name, struct str *ret_error)
+{
+	struct credentials *c;
+	int rc = credentials_open(account_dirfd, true, &c);
+	if (rc == 0) {
+		rc = credentials_remove_password(c, name);
+		credentials_close(c);
+	}
+	if (rc == 0)
+		rc = account_notify(account_dirfd);
+	if (rc == -ENOENT)
+		str_append_cstr(ret_error, "the account has no such app password");
+	else if (rc < 0)
+		str_format(ret_error, "the password could not be removed: %s", strerror(-rc));
 	return rc;
 }
 

@@ -10,11 +10,16 @@
 enum { PASSWORD_MIN_CODE_POINTS = 8, PASSWORD_MAX_BYTES = 1000 };
 
 /*
- * Sets the account's own password from raw UTF-8 input without a line end. -EINVAL: not acceptable
- * (OpaqueString, length, too common). iterations and rehash as credentials_set_password().
+ * Sets a password (p->name "": the account's own) from raw UTF-8 input without a line end; p->created
+ * and p->version are made here. -EINVAL: not acceptable (OpaqueString, length, too common, or what p
+ * says). iterations and rehash as credentials_set_password().
  */
-must_use int account_set_password(int account_dirfd, struct span password, uint32_t iterations,
-    bool rehash, struct str *ret_error);
+must_use int account_set_password(int account_dirfd, const struct password *p, struct span password,
+    uint32_t iterations, bool rehash, struct str *ret_error);
+/* An app password's. -ENOENT: there is none of that name. */
+must_use int account_remove_password(int account_dirfd, struct span name, struct str *ret_error);
+/* May an app password be called that? UTF-8 without control characters, not empty, not too long. */
+bool account_password_name_is_valid(struct span name);
 /* Is the password acceptable? On 0 *prepared is what to store verifiers of: a secret. */
 must_use int account_check_password(
     struct span password, struct str *prepared, struct str *ret_error);

@@ -4,6 +4,7 @@
  *	passwords          u8 format, salt, u32 iterations, u32 count, and per password: name, u32 scope,
  *	                   u64 expires, u64 created, u64 version, u8 hashes, {u8 hash, StoredKey,
  *	                   ServerKey} each. One record, for every login with a password needs all of it.
+ *	                   With hash MD5 StoredKey is CRAM-MD5's key, and ServerKey is empty.
  *	key:FINGERPRINT    a TLS key (tls_key.c)
  */
 #include "account/credentials.h"
@@ -126,6 +127,12 @@ static void derive_password(
 		explicit_bzero(stored_key, sizeof(stored_key));
 		explicit_bzero(server_key, sizeof(server_key));
 	}
+	if (!s->p.cram_md5)
+		return;
+	uint8_t key[CRAM_MD5_KEY_BYTES];
+	cram_md5_key(password, key);
+	s->stored_key[HASH_MD5] = arena_span(a, span_of(key, sizeof(key)));
+	explicit_bzero(key, sizeof(key));
 }
 
 int credentials_remove_password(struct credentials *c, struct span name)
@@ -183,9 +190,11 @@ int credentials_verifiers(
 		return rc;
 	struct sasl_verifier *verifiers = ARENA_ARRAY(a, struct sasl_verifier, all.count);
 	size_t count = 0;
+	size_t stored_bytes = h == HASH_MD5 ? CRAM_MD5_KEY_BYTES : hash_bytes(h);
+	size_t server_bytes = h == HASH_MD5 ? 0 : hash_bytes(h);
 	for (size_t i = 0; i < all.count; i++) {
 		const struct stored_password *s = &all.each[i];
-		if (s->stored_key[h].n == hash_bytes(h) && s->server_key[h].n == hash_bytes(h))
+		if (s->stored_key[h].n == stored_bytes && s->server_key[h].n == server_bytes)
 			verifiers[count++] =
 			    (struct sasl_verifier){s->p.name, s->stored_key[h], s->server_key[h]};
 	}
@@ -262,6 +271,7 @@ static bool parse_password(struct reader *r, struct stored_password *ret)
 			ret->server_key[h] = server_key;
 		}
 	}
+	ret->p.cram_md5 = ret->stored_key[HASH_MD5].n > 0;
 	return !r->failed;
 }
 

@@ -32,6 +32,7 @@ struct password {
 	int64_t expires; /* seconds since 1970; 0: never */
 	int64_t created;
 	uint64_t version; /* another one whenever this password is set */
+	bool cram_md5;	  /* with what CRAM-MD5 needs, an equivalent of the password there */
 };
 enum { PASSWORD_NAME_MAX_BYTES = 64, PASSWORDS_MAX = 100, KEYS_MAX = 1000 };
 
@@ -61,7 +62,7 @@ must_use int credentials_each_password(
     struct credentials *c, int (*fn)(const struct password *p, void *context), void *context);
 /*
  * For one hash: salt, count and all verifiers (main and app passwords); account and address stay
- * unset. -ENOENT: none at all.
+ * unset. HASH_MD5: CRAM-MD5's, stored_key is cram_md5_key(). -ENOENT: none at all.
  */
 must_use int credentials_verifiers(
     struct credentials *c, enum hash h, struct arena *a, struct sasl_credentials *ret);

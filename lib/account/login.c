@@ -16,6 +16,7 @@ static bool is_address_of(
     struct config *config, struct span account, struct span address, struct arena *a);
 static int find_credentials(void *context, struct span user, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
+static bool may_use(struct config *config, struct span account, enum hash h, struct arena *a);
 static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
 static void canonical_unknown(struct span user, struct str *ret);
@@ -159,7 +160,7 @@ static int find_credentials(
 	struct sasl_credentials found = {0};
 	int rc = config_find_address(l->config, user, arena, &account, &canonical, NULL);
 	bool known = rc == 0;
-	if (known)
+	if (known && may_use(l->config, account, h, arena))
 		rc = read_verifiers(l->accounts_dirfd, account, h, arena, &found);
 	if (rc < 0 && rc != -ENOENT && rc != -EINVAL)
 		return rc;
@@ -180,6 +181,13 @@ static int find_credentials(
 	}
 	*ret = found;
 	return 0;
+}
+
+/* CRAM-MD5 is for the accounts that are configured so, whatever was stored once. */
+static bool may_use(struct config *config, struct span account, enum hash h, struct arena *a)
+{
+	struct config_account c;
+	return h != HASH_MD5 || (config_account(config, account, a, &c) == 0 && c.cram_md5);
 }
 
 static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, struct arena *arena,

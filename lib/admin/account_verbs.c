@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <unistd.h>
 
-#include "admin/secret.h"
 #include "io/file.h"
 
 enum { FILE_TEXT_MAX_BYTES = 65536, CONFIG_FILE_MODE = 0644, CONFIG_FOLDER_MODE = 0755 };
@@ -46,10 +45,7 @@ int verb_account_add(struct admin *admin)
 		status = become_postern(admin);
 	if (status != STATUS_OK)
 		return status;
-	struct config_report report = {.arena = &admin->arena};
-	struct config_draft draft;
-	int rc = config_apply(&admin->paths, &admin->arena, &report, &draft);
-	print_report(&report);
+	int rc = apply_config(admin);
 	if (rc < 0)
 		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
 		    "%s is written, but cannot be applied; correct the above, then `postern config "
@@ -143,35 +139,4 @@ static void print_account_json(const struct config_account *account)
 		print_json_string(account->addresses[i]);
 	}
 	printf("]}");
-}
-
-int verb_account_password(struct admin *admin)
-{
-	struct str password cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
-	bool generate = option_flag(admin, "--generate"), rehash = option_flag(admin, "--rehash");
-	int status = operands_check(admin, 1, 1);
-	if (status != STATUS_OK)
-		return status;
-	const char *name = admin->arguments.items[0];
-	struct config *config = NULL;
-	struct config_account account;
-	status = open_config(admin, &config);
-	if (status != STATUS_OK)
-		return status;
-	int rc = config_account(config, span_cstr(name), &admin->arena, &account);
-	config_close(config);
-	if (rc == -ENOENT)
-		return problem(STATUS_PROBLEM,
-		    "there is no account \"%s\"; `postern account list` names them", name);
-	if (rc < 0)
-		return problem(status_of(rc), "the account cannot be looked up: %s", strerror(-rc));
-	if (generate)
-		secret_generate(&password);
-	else
-		status = secret_read(&password);
-	if (status == STATUS_OK)
-		status = secret_store(admin, name, str_span(&password), rehash);
-	if (status == STATUS_OK && generate)
-		printf("%s\n", password.data);
-	return status;
 }

@@ -21,8 +21,27 @@ static const struct verb verbs[] = {
     {"account", "list", "[--json]", "accounts and their addresses", NULL, verb_account_list, false},
     {"account", "password", "[--generate] [--rehash] NAME", "set an account's password",
 	"Reads it twice from the terminal, or once from standard input. --generate makes one and\n"
-	"prints it. --rehash starts with a new salt: app passwords stop working.",
+	"prints it. --rehash starts with a new salt and the configured scram-iterations: app "
+	"passwords\n"
+	"stop working, and are named before.",
 	verb_account_password, false},
+    {"account", "show", "[--json] NAME", "one account: its state, credentials and last login", NULL,
+	verb_account_show, false},
+    {"account", "disable", "NAME", "refuse an account's logins; open sessions end",
+	"Writes \"disabled = yes\" into the file that `account add` made, and applies the\n"
+	"configuration. What a person wrote is not changed: then it says where it is.",
+	verb_account_disable, true},
+    {"account", "enable", "NAME", "take that back", NULL, verb_account_enable, true},
+    {"apppassword", "add", "[--scope=imap|submission|both] [--expires=YYYY-MM-DD] ACCOUNT NAME",
+	"make a further password, for one mail program",
+	"Prints it, this once. It works with every mechanism, beside the account's own.",
+	verb_apppassword_add, false},
+    {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use", NULL,
+	verb_apppassword_list, false},
+    {"apppassword", "rm", "ACCOUNT NAME", "take an app password away; its open sessions end", NULL,
+	verb_apppassword_rm, false},
+    {"logins", NULL, "[--json] [ACCOUNT]", "who logged in or tried to, in the last 30 days",
+	"Account by account, oldest first. Unknown users are in the log only.", verb_logins, false},
     {"tlspubkey", "add",
 	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] [--expires=YYYY-MM-DD] "
 	"[--allow-tls12] ADDRESS [NAME] < FILE",
@@ -45,6 +64,16 @@ static const struct verb verbs[] = {
 	"ever\n"
 	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
 	verb_key_gen, true},
+    {"tlspubkey", "pending", "[--json] [ACCOUNT]", "unknown keys that came with a right password",
+	"Each was proven by a client that then logged in by password, at most 30 days ago.",
+	verb_key_pending, false},
+    {"tlspubkey", "approve",
+	"[--preauth=…] [--scope=…] [--expires=…] [--allow-tls12] [--address ADDRESS] "
+	"[--account NAME] FINGERPRINT [NAME]",
+	"let a pending key log in",
+	"As `tlspubkey add`, for the address that the password was for, or another of its "
+	"account's.",
+	verb_key_approve, false},
     {"queue", "list", "[--json]", "what waits to be delivered: a line for each recipient", NULL,
 	verb_queue_list, false},
     {"localserve", NULL, "[--dir DIR] [--port-base N] [--demo]",
@@ -69,6 +98,7 @@ int admin_main(int argc, char **argv)
 	struct admin admin = {.arguments = {argv + 1, argc - 1}};
 	admin.instance = option_value(&admin, "--instance");
 	admin.json = option_flag(&admin, "--json");
+	admin.yes = option_flag(&admin, "--yes");
 	bool help = option_flag(&admin, "--help");
 	if (admin.arguments.count <= 0 && !help) {
 		print_overview(stderr);

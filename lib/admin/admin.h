@@ -32,7 +32,7 @@ struct arguments {
 struct admin {
 	struct paths paths;
 	const char *instance; /* NULL: the system's */
-	bool json;
+	bool json, yes;
 	struct arena arena;
 	struct arguments arguments;
 	const struct verb *verb;
@@ -66,6 +66,26 @@ must_use int become_postern(const struct admin *admin);
 must_use int open_state(struct admin *admin, const char *name, int *ret_fd);
 /* The compiled configuration, likewise. */
 must_use int open_config(struct admin *admin, struct config **ret);
+/* The account's record in force; STATUS_OK, or it has said that there is none, or why not. */
+must_use int find_account(struct admin *admin, const char *name, struct config_account *ret);
+/* accounts/NAME/, likewise. */
+must_use int open_account(struct admin *admin, const char *name, int *ret_fd);
+/* history/NAME/; -1 where nothing has happened yet. */
+int open_history(struct admin *admin, const char *name);
+/* fn for each configured account, or for the one that is named. The first status that is not OK. */
+must_use int each_account(struct admin *admin, const char *name,
+    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
+    void *context);
+/* With --yes, or without a terminal to ask: STATUS_OK. Else "QUESTION [y/N]". */
+must_use int confirm(struct admin *admin, const char *question);
+/* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
+must_use int apply_config(struct admin *admin);
+/* Warns of accounts whose passwords were made with another count: it tells them from unknown users. */
+void warn_of_iterations(struct admin *admin, const struct config_draft *draft, uint32_t iterations);
+/* Of the account's passwords; 0: it has none. */
+uint32_t account_iterations(struct admin *admin, const char *name);
+/* "2026-11-23 22:04:05", UTC; "never" for 0. */
+struct span format_time(struct arena *a, int64_t seconds);
 /* A string in JSON's quotes (RFC 8259 §7) on stdout. */
 void print_json_string(struct span s);
 
@@ -75,12 +95,21 @@ int verb_config_show(struct admin *admin);
 int verb_config_keys(struct admin *admin);
 int verb_account_add(struct admin *admin);
 int verb_account_list(struct admin *admin);
+int verb_account_show(struct admin *admin);
+int verb_account_disable(struct admin *admin);
+int verb_account_enable(struct admin *admin);
 int verb_account_password(struct admin *admin);
+int verb_apppassword_add(struct admin *admin);
+int verb_apppassword_list(struct admin *admin);
+int verb_apppassword_rm(struct admin *admin);
+int verb_logins(struct admin *admin);
 int verb_key_add(struct admin *admin);
 int verb_key_list(struct admin *admin);
 int verb_key_get(struct admin *admin);
 int verb_key_rm(struct admin *admin);
 int verb_key_gen(struct admin *admin);
+int verb_key_pending(struct admin *admin);
+int verb_key_approve(struct admin *admin);
 int verb_queue_list(struct admin *admin);
 int verb_localserve(struct admin *admin);
 #endif

@@ -6,7 +6,9 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "account/credentials.h"
 #include "base/ascii.h"
+#include "base/date.h"
 #include "io/file.h"
 
 #define SYSTEM_USER "postern"
@@ -110,4 +112,97 @@ void print_json_string(struct span s)
 			putchar(c);
 	}
 	putchar('"');
+}
+
+int find_account(struct admin *admin, const char *name, struct config_account *ret)
+{
+	struct config *config = NULL;
+	int status = open_config(admin, &config);
+	if (status != STATUS_OK)
+		return status;
+	int rc = config_account(config, span_cstr(name), &admin->arena, ret);
+	config_close(config);
+	if (rc == -ENOENT)
+		return problem(STATUS_PROBLEM,
+		    "there is no account \"%s\"; `postern account list` names them", name);
+	if (rc < 0)
+		return problem(status_of(rc), "the account cannot be looked up: %s", strerror(-rc));
+	return STATUS_OK;
+}
+
+int open_account(struct admin *admin, const char *name, int *ret_fd)
+{
+	struct span folder = arena_format(&admin->arena, "accounts/%s", name);
+	return open_state(admin, folder.p, ret_fd);
+}
+
+int open_history(struct admin *admin, const char *name)
+{
+	int fd = -1;
+	struct span path = arena_format(&admin->arena, "%s/history/%s", admin->paths.state, name);
+	return folder_open(AT_FDCWD, path.p, &fd) < 0 ? -1 : fd;
+}
+
+int each_account(struct admin *admin, const char *name,
+    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
+    void *context)
+{
+	struct config_report report = {.arena = &admin->arena};
+	struct config_draft d;
+	struct config_account account;
+	if (name) {
+		int status = find_account(admin, name, &account);
+		return status == STATUS_OK ? fn(admin, &account, context) : status;
+	}
+	config_check(&admin->paths, NULL, &admin->arena, &report, &d);
+	if (report.error_count > 0) {
+		print_report(&report);
+		return STATUS_PROBLEM;
+	}
+	int status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < d.account_count; i++)
+		status = fn(admin, &d.accounts[i].account, context);
+	return status;
+}
+
+int confirm(struct admin *admin, const char *question)
+{
+	if (admin->yes || !isatty(STDIN_FILENO))
+		return STATUS_OK;
+	fprintf(stderr, "%s [y/N] ", question);
+	int first = getchar();
+	for (int c = first; c != '\n' && c != EOF;)
+		c = getchar();
+	return first == 'y' || first == 'Y' ? STATUS_OK
+					    : problem(STATUS_PROBLEM, "nothing was changed");
+}
+
+int apply_config(struct admin *admin)
+{
+	struct config_report report = {.arena = &admin->arena};
+	struct config_draft draft;
+	int rc = config_apply(&admin->paths, &admin->arena, &report, &draft);
+	print_report(&report);
+	if (rc < 0)
+		return rc;
+	int fd cleanup(close_fd) = -1;
+	if (open_state(admin, "keys", &fd) != STATUS_OK)
+		return -EIO;
+	rc = keys_secret_make(fd, draft.global.scram_iterations);
+	if (rc < 0)
+		(void)problem(STATUS_IO, "%s/keys/secret cannot be made or read: %s",
+		    admin->paths.state, strerror(-rc));
+	else
+		warn_of_iterations(admin, &draft, draft.global.scram_iterations);
+	return rc;
+}
+
+struct span format_time(struct arena *a, int64_t seconds)
+{
+	struct date_civil d;
+	if (seconds == 0)
+		return SPAN("never");
+	date_civil_of(seconds, &d);
+	return arena_format(
+	    a, "%04d-%02d-%02d %02d:%02d:%02d", d.year, d.month, d.day, d.hour, d.minute, d.second);
 }

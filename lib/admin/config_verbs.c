@@ -30,18 +30,18 @@ int verb_config_check(struct admin *admin)
 		return status;
 	config_check(&admin->paths, NULL, &admin->arena, &report, &draft);
 	print_report(&report);
-	return report.error_count > 0 ? STATUS_PROBLEM : STATUS_OK;
+	if (report.error_count > 0)
+		return STATUS_PROBLEM;
+	warn_of_iterations(admin, &draft, draft.global.scram_iterations);
+	return STATUS_OK;
 }
 
 int verb_config_apply(struct admin *admin)
 {
-	struct config_report report = {.arena = &admin->arena};
-	struct config_draft draft;
 	int status = operands_check(admin, 0, 0);
 	if (status != STATUS_OK)
 		return status;
-	int rc = config_apply(&admin->paths, &admin->arena, &report, &draft);
-	print_report(&report);
+	int rc = apply_config(admin);
 	if (rc == -EINVAL)
 		return problem(
 		    STATUS_PROBLEM, "nothing was changed; correct the above and apply again");
@@ -105,6 +105,7 @@ static void print_global(const struct config_global *g)
 	printf("concurrency = %u\nconcurrency-per-host = %u\n", g->concurrency,
 	    g->concurrency_per_host);
 	printf("hide-plus-after-abort = %s\n", g->hide_plus_after_abort ? "yes" : "no");
+	printf("scram-iterations = %u\n", g->scram_iterations);
 	if (g->postmaster.n > 0)
 		printf("postmaster = \"%.*s\"\n", SPAN_ARG(g->postmaster));
 	if (g->account_pages_url.n > 0)
@@ -131,8 +132,9 @@ static void print_sections(const struct config_draft *d)
 		const struct config_account *account = &d->accounts[i].account;
 		printf("account \"%.*s\" {\n", SPAN_ARG(account->name));
 		print_list("\t", "addresses", account->addresses, account->address_count);
-		printf("\tdisabled = %s\n\tlocal-only = %s\n", account->disabled ? "yes" : "no",
-		    account->local_only ? "yes" : "no");
+		printf("\tdisabled = %s\n\tlocal-only = %s\n\tcram-md5 = %s\n",
+		    account->disabled ? "yes" : "no", account->local_only ? "yes" : "no",
+		    account->cram_md5 ? "yes" : "no");
 		printf("\tquota = %" PRIu64 "\n\tquota-messages = %" PRIu64 "\n",
 		    account->quota_bytes, account->quota_messages);
 		print_routes(&account->routes, "\t");

@@ -3,6 +3,7 @@
 /* Registering and making TLS client keys: for the verbs and for localserve. */
 #include "account/credentials.h"
 #include "admin/admin.h"
+#include "admin/options.h"
 
 struct key_request {
 	struct span input; /* certificate, or public key */
@@ -13,9 +14,15 @@ struct key_request {
 	bool allow_tls12;
 	int64_t expires; /* seconds since 1970; 0: never */
 };
+/* Takes --preauth, --scope, --expires and --allow-tls12: an exit status. */
+must_use int key_options(struct admin *admin, struct key_request *request);
+const char *preauth_name(enum preauth preauth);
 /* Account first, then the global table. An exit status; *ret_fingerprint lives in the arena. */
 must_use int key_register(
     struct admin *admin, const struct key_request *request, struct span *ret_fingerprint);
+/* The same, if the address is this account's. */
+must_use int key_register_for(struct admin *admin, const struct key_request *request,
+    struct span account, struct span *ret_fingerprint);
 /* A new file in the folder, mode 0600, never over another: an exit status. */
 must_use int key_write_file(int dirfd, const char *name, struct span contents);
 #endif

@@ -7,12 +7,41 @@
 
 enum { SPKI_MAX_BYTES = 8192, TYPE_MAX_BYTES = 40, SENTENCE_MAX_BYTES = 500, KEY_FILE_MODE = 0600 };
 
-static int find_account(
+static int find_owner(
     struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical);
 static int store(struct admin *admin, const struct tls_key *key);
 
+static const char *const preauth_names[] = {
+    [PREAUTH_YES] = "yes", [PREAUTH_NO] = "no", [PREAUTH_TOLERANT] = "tolerant"};
+
+const char *preauth_name(enum preauth preauth)
+{
+	return preauth_names[preauth];
+}
+
+int key_options(struct admin *admin, struct key_request *request)
+{
+	const char *preauth = option_value(admin, "--preauth");
+	request->allow_tls12 = option_flag(admin, "--allow-tls12");
+	bool found = preauth == NULL;
+	for (size_t i = 0; !found && i < ARRAY_SIZE(preauth_names); i++) {
+		found = strcmp(preauth, preauth_names[i]) == 0;
+		request->preauth = (enum preauth)i;
+	}
+	if (!found)
+		return problem(STATUS_USAGE, "--preauth is yes, no or tolerant");
+	int status = option_scope(admin, &request->scope);
+	return status == STATUS_OK ? option_expiry(admin, &request->expires) : status;
+}
+
 int key_register(
     struct admin *admin, const struct key_request *request, struct span *ret_fingerprint)
+{
+	return key_register_for(admin, request, SPAN_NONE, ret_fingerprint);
+}
+
+int key_register_for(struct admin *admin, const struct key_request *request, struct span account,
+    struct span *ret_fingerprint)
 {
 	struct str spki cleanup(str_clear) = STR_INIT(SPKI_MAX_BYTES);
 	struct str type cleanup(str_clear) = STR_INIT(TYPE_MAX_BYTES);
@@ -36,7 +65,10 @@ int key_register(
 	    .created = wall_ms() / 1000,
 	    .spki = str_span(&spki),
 	};
-	int status = find_account(admin, request->address, &key.account, &key.address);
+	int status = find_owner(admin, request->address, &key.account, &key.address);
+	if (status == STATUS_OK && span_is_set(account) && !span_equal(account, key.account))
+		return problem(STATUS_PROBLEM, "%s is not an address of the account %.*s",
+		    request->address, SPAN_ARG(account));
 	if (status == STATUS_OK)
 		status = store(admin, &key);
 	if (status == STATUS_OK)
@@ -44,7 +76,7 @@ int key_register(
 	return status;
 }
 
-static int find_account(
+static int find_owner(
     struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical)
 {
 	struct config *config = NULL;

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "admin/key.h"
+#include "admin/options.h"
 #include "admin/secret.h"
-#include "base/date.h"
 #include "base/encode.h"
 #include "crypto/crypto.h"
 #include "io/file.h"
@@ -13,15 +13,12 @@ enum {
 	INPUT_MAX_BYTES = 65536,
 	PEM_MAX_BYTES = 65536,
 	PEM_LINE_BYTES = 64,
-	SECONDS_A_DAY = 86400,
 	NAME_MAX_BYTES = 200,
 	SENTENCE_MAX_BYTES = 500,
 };
-static const char *const preauth_names[] = {
-    [PREAUTH_YES] = "yes", [PREAUTH_NO] = "no", [PREAUTH_TOLERANT] = "tolerant"};
-
 struct lister {
 	struct admin *admin;
+	int history_fd;
 	bool any;
 };
 
@@ -30,19 +27,15 @@ struct found_key {
 	struct span account, fingerprint;
 };
 
-static int read_options(struct admin *admin, struct key_request *request);
-static int read_expiry(const char *text, int64_t *ret);
 static int read_input(struct str *input);
-static int list_account(struct lister *l, const char *name);
+static int list_account(struct admin *admin, const struct config_account *account, void *context);
 static int list_key(const struct tls_key *key, void *context);
 static int with_key(struct admin *admin, const char *fingerprint,
     int (*fn)(struct admin *admin, const struct found_key *found));
 static int show_key(struct admin *admin, const struct found_key *found);
 static int remove_key(struct admin *admin, const struct found_key *found);
-static void print_key(const struct tls_key *key);
-static void print_key_json(const struct tls_key *key);
-static void print_time(const char *label, int64_t seconds);
-static const char *scope_name(unsigned scope);
+static void print_key(struct arena *a, const struct tls_key *key, const struct login_record *used);
+static void print_key_json(const struct tls_key *key, const struct login_record *used);
 static int write_key_files(
     struct admin *admin, const char *stem, struct span key, struct span certificate, bool pkcs12);
 
@@ -51,7 +44,7 @@ int verb_key_add(struct admin *admin)
 	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
 	struct str input cleanup(str_clear) = STR_INIT(INPUT_MAX_BYTES);
 	struct span fingerprint = SPAN_NONE;
-	int status = read_options(admin, &request);
+	int status = key_options(admin, &request);
 	if (status == STATUS_OK)
 		status = operands_check(admin, 1, 2);
 	if (status == STATUS_OK)
@@ -68,47 +61,6 @@ int verb_key_add(struct admin *admin)
 	if (status == STATUS_OK)
 		printf("%.*s\n", SPAN_ARG(fingerprint));
 	return status;
-}
-
-static int read_options(struct admin *admin, struct key_request *request)
-{
-	const char *preauth = option_value(admin, "--preauth");
-	const char *scope = option_value(admin, "--scope");
-	const char *expires = option_value(admin, "--expires");
-	request->allow_tls12 = option_flag(admin, "--allow-tls12");
-	bool found = preauth == NULL;
-	for (size_t i = 0; !found && i < ARRAY_SIZE(preauth_names); i++) {
-		found = strcmp(preauth, preauth_names[i]) == 0;
-		request->preauth = (enum preauth)i;
-	}
-	if (!found)
-		return problem(STATUS_USAGE, "--preauth is yes, no or tolerant");
-	if (scope && strcmp(scope, "imap") == 0)
-		request->scope = SCOPE_IMAP;
-	else if (scope && strcmp(scope, "submission") == 0)
-		request->scope = SCOPE_SUBMISSION;
-	else if (scope && strcmp(scope, "both") != 0)
-		return problem(STATUS_USAGE, "--scope is imap, submission or both");
-	return expires ? read_expiry(expires, &request->expires) : STATUS_OK;
-}
-
-/* "2027-12-31": until the end of that day, UTC. */
-static int read_expiry(const char *text, int64_t *ret)
-{
-	uint64_t part[3];
-	struct span rest = span_cstr(text);
-	bool good = true;
-	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
-		struct span word;
-		bool more = span_cut(rest, '-', &word, &rest);
-		good = good && more == (i < 2) && span_to_u64(word, DATE_YEAR_MAX, &part[i]) == 0;
-	}
-	if (!good || !date_is_real((int)part[0], (int)part[1], (int)part[2]))
-		return problem(STATUS_USAGE, "--expires is a date like 2027-12-31");
-	*ret = (date_days((int)part[0], (int)part[1], (int)part[2]) + 1) * SECONDS_A_DAY;
-	if (*ret <= wall_ms() / 1000)
-		return problem(STATUS_USAGE, "--expires lies in the past");
-	return STATUS_OK;
 }
 
 static int read_input(struct str *input)
@@ -128,65 +80,56 @@ static int read_input(struct str *input)
 
 int verb_key_list(struct admin *admin)
 {
-	struct config_report report = {.arena = &admin->arena};
-	struct config_draft d;
-	struct lister l = {admin, false};
+	struct lister l = {admin, -1, false};
 	int status = operands_check(admin, 0, 1);
 	if (status != STATUS_OK)
 		return status;
-	if (admin->arguments.count == 1 &&
-	    !account_name_is_valid(span_cstr(admin->arguments.items[0])))
-		return problem(STATUS_USAGE, "\"%s\" is not the name of an account",
-		    admin->arguments.items[0]);
+	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
 	if (admin->json)
 		printf("[");
-	if (admin->arguments.count == 1) {
-		status = list_account(&l, admin->arguments.items[0]);
-	} else {
-		config_check(&admin->paths, NULL, &admin->arena, &report, &d);
-		if (report.error_count > 0) {
-			print_report(&report);
-			return STATUS_PROBLEM;
-		}
-		for (size_t i = 0; status == STATUS_OK && i < d.account_count; i++)
-			status =
-			    list_account(&l, arena_cstr(&admin->arena, d.accounts[i].account.name));
-	}
+	status = each_account(admin, name, list_account, &l);
 	if (admin->json)
 		printf("]\n");
 	return status;
 }
 
-static int list_account(struct lister *l, const char *name)
+static int list_account(struct admin *admin, const struct config_account *account, void *context)
 {
+	struct lister *l = context;
 	int fd cleanup(close_fd) = -1;
-	struct span folder = arena_format(&l->admin->arena, "accounts/%s", name);
+	const char *name = arena_cstr(&admin->arena, account->name);
 	struct credentials *credentials = NULL;
-	int status = open_state(l->admin, folder.p, &fd);
+	int status = open_account(admin, name, &fd);
 	if (status != STATUS_OK)
 		return status;
+	l->history_fd = open_history(admin, name);
 	int rc = credentials_open(fd, false, &credentials);
-	if (rc == -ENOENT)
-		return STATUS_OK; /* nobody can log in yet */
 	if (rc == 0)
 		rc = credentials_each_key(credentials, list_key, l);
 	credentials_close(credentials);
-	if (rc < 0)
-		return problem(status_of(rc), "%s/%s/credentials.tdb cannot be read: %s",
-		    l->admin->paths.state, folder.p, strerror(-rc));
+	close_fd(&l->history_fd);
+	if (rc < 0 && rc != -ENOENT) /* -ENOENT: nobody can log in yet */
+		return problem(status_of(rc), "%s/accounts/%s/credentials.tdb cannot be read: %s",
+		    admin->paths.state, name, strerror(-rc));
 	return STATUS_OK;
 }
 
 static int list_key(const struct tls_key *key, void *context)
 {
 	struct lister *l = context;
+	struct arena *a = &l->admin->arena;
+	struct login_record used = {0};
+	bool known = l->history_fd >= 0 &&
+		     login_record_last(l->history_fd, true, key->fingerprint, a, &used) == 0;
 	if (l->admin->json) {
 		printf("%s", l->any ? "," : "");
-		print_key_json(key);
+		print_key_json(key, known ? &used : NULL);
 	} else {
-		printf("%.*s %.*s %.*s preauth=%s scope=%s %.*s\n", SPAN_ARG(key->fingerprint),
-		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_names[key->preauth],
-		    scope_name(key->scope), SPAN_ARG(key->name));
+		printf("%.*s %.*s %.*s preauth=%s scope=%s ", SPAN_ARG(key->fingerprint),
+		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_name(key->preauth),
+		    scope_name(key->scope));
+		print_use(a, known ? &used : NULL);
+		printf(" %.*s\n", SPAN_ARG(key->name));
 	}
 	l->any = true;
 	return 0;
@@ -249,35 +192,50 @@ static int show_key(struct admin *admin, const struct found_key *found)
 	if (rc < 0)
 		return problem(
 		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+	struct login_record used = {0};
+	int history_fd cleanup(close_fd) =
+	    open_history(admin, arena_cstr(&admin->arena, found->account));
+	bool known = history_fd >= 0 && login_record_last(history_fd, true, found->fingerprint,
+					    &admin->arena, &used) == 0;
 	if (admin->json) {
-		print_key_json(&key);
+		print_key_json(&key, known ? &used : NULL);
 		printf("\n");
 	} else {
-		print_key(&key);
+		print_key(&admin->arena, &key, known ? &used : NULL);
 	}
 	return STATUS_OK;
 }
 
 static int remove_key(struct admin *admin, const struct found_key *found)
 {
-	(void)admin;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	int status = confirm(admin, arena_format(&admin->arena, "Remove the key %.*s of %.*s?",
+					SPAN_ARG(found->fingerprint), SPAN_ARG(found->account))
+					.p);
+	if (status != STATUS_OK)
+		return status;
 	int rc = account_remove_key(
 	    found->keys_fd, found->account_fd, found->account, found->fingerprint, &why);
 	return rc < 0 ? problem(status_of(rc), "%s", why.data) : STATUS_OK;
 }
 
-static void print_key(const struct tls_key *key)
+static void print_key(struct arena *a, const struct tls_key *key, const struct login_record *used)
 {
 	struct str base64 cleanup(str_clear) = STR_INIT(PEM_MAX_BYTES);
 	printf("fingerprint: %.*s\ntype:        %.*s\nname:        %.*s\n",
 	    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->name));
 	printf("account:     %.*s\naddress:     %.*s\n", SPAN_ARG(key->account),
 	    SPAN_ARG(key->address));
-	printf("preauth:     %s\nscope:       %s\nTLS 1.2:     %s\n", preauth_names[key->preauth],
+	printf("preauth:     %s\nscope:       %s\nTLS 1.2:     %s\n", preauth_name(key->preauth),
 	    scope_name(key->scope), key->allow_tls12 ? "allowed" : "no");
-	print_time("expires:     ", key->expires);
-	print_time("created:     ", key->created);
+	printf("expires:     %.*s%s\n", SPAN_ARG(format_time(a, key->expires)),
+	    key->expires ? " UTC" : "");
+	printf("created:     %.*s UTC\n", SPAN_ARG(format_time(a, key->created)));
+	printf("last used:   %.*s%s", SPAN_ARG(format_time(a, used ? used->when_s : 0)),
+	    used ? " UTC" : "");
+	if (used)
+		printf(", %.*s from %.*s", SPAN_ARG(used->protocol), SPAN_ARG(used->address));
+	printf("\n");
 	base64_encode(key->spki, &base64);
 	printf("-----BEGIN PUBLIC KEY-----\n");
 	for (size_t i = 0; i < base64.n; i += PEM_LINE_BYTES)
@@ -285,14 +243,14 @@ static void print_key(const struct tls_key *key)
 	printf("-----END PUBLIC KEY-----\n");
 }
 
-static void print_key_json(const struct tls_key *key)
+static void print_key_json(const struct tls_key *key, const struct login_record *used)
 {
 	const struct {
 		const char *label;
 		struct span text;
 	} fields[] = {{"fingerprint", key->fingerprint}, {"type", key->type}, {"name", key->name},
 	    {"account", key->account}, {"address", key->address},
-	    {"preauth", span_cstr(preauth_names[key->preauth])},
+	    {"preauth", span_cstr(preauth_name(key->preauth))},
 	    {"scope", span_cstr(scope_name(key->scope))}};
 	printf("{");
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -300,25 +258,10 @@ static void print_key_json(const struct tls_key *key)
 		print_json_string(fields[i].text);
 		printf(",");
 	}
-	printf("\"tls12\":%s,\"expires\":%" PRId64 ",\"created\":%" PRId64 "}",
+	printf("\"tls12\":%s,\"expires\":%" PRId64 ",\"created\":%" PRId64,
 	    key->allow_tls12 ? "true" : "false", key->expires, key->created);
-}
-
-static void print_time(const char *label, int64_t seconds)
-{
-	struct date_civil d;
-	if (seconds == 0) {
-		printf("%snever\n", label);
-		return;
-	}
-	date_civil_of(seconds, &d);
-	printf("%s%04d-%02d-%02d %02d:%02d:%02d UTC\n", label, d.year, d.month, d.day, d.hour,
-	    d.minute, d.second);
-}
-
-static const char *scope_name(unsigned scope)
-{
-	return scope == SCOPE_IMAP ? "imap" : scope == SCOPE_SUBMISSION ? "submission" : "both";
+	print_json_use(used);
+	printf("}");
 }
 
 int verb_key_gen(struct admin *admin)

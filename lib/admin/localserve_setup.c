@@ -38,13 +38,9 @@ int localserve_setup(struct localserve *s)
 		status = key_write_file(s->dir_fd, "postern.conf", SPAN(config_text));
 	if (status != STATUS_OK)
 		return status;
-	struct config_report report = {.arena = &s->admin->arena};
-	struct config_draft draft;
-	int rc = config_apply(&s->admin->paths, &s->admin->arena, &report, &draft);
-	if (rc < 0) {
-		print_report(&report);
+	int rc = apply_config(s->admin);
+	if (rc < 0)
 		return problem(STATUS_CONFIGURATION, "%s/postern.conf cannot be applied", s->dir);
-	}
 	if (faccessat(s->dir_fd, "passwords", F_OK, 0) == 0)
 		return STATUS_OK;
 	int clients_fd cleanup(close_fd) = -1;
@@ -137,7 +133,8 @@ static int make_passwords(struct localserve *s)
 	for (size_t i = 0; i < ARRAY_SIZE(accounts); i++) {
 		struct str password cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
 		secret_generate(&password);
-		int status = secret_store(s->admin, accounts[i], str_span(&password), false);
+		const struct password own = {.name = SPAN(""), .scope = SCOPE_BOTH};
+		int status = secret_store(s->admin, accounts[i], &own, str_span(&password), false);
 		if (status != STATUS_OK)
 			return status;
 		str_format(&text, "%s@localhost %s\n", accounts[i], password.data);

@@ -31,14 +31,14 @@ void secret_generate(struct str *password)
 	explicit_bzero(name, sizeof(name));
 }
 
-int secret_store(struct admin *admin, const char *account, struct span password, bool rehash)
+int secret_store(struct admin *admin, const char *account, const struct password *p,
+    struct span password, bool rehash)
 {
 	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
-	struct span folder = arena_format(&admin->arena, "accounts/%s", account);
 	int status = open_state(admin, "keys", &keys_fd);
 	if (status == STATUS_OK)
-		status = open_state(admin, folder.p, &fd);
+		status = open_account(admin, account, &fd);
 	if (status != STATUS_OK)
 		return status;
 	uint8_t secret[KEYS_SECRET_BYTES];
@@ -50,7 +50,7 @@ int secret_store(struct admin *admin, const char *account, struct span password,
 	if (rc < 0)
 		return problem(status_of(rc), "%s/keys/secret cannot be made or read: %s",
 		    admin->paths.state, strerror(-rc));
-	rc = account_set_password(fd, password, iterations, rehash, &why);
+	rc = account_set_password(fd, p, password, iterations, rehash, &why);
 	if (rc < 0)
 		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc), "account %s: %s",
 		    account, why.data);

@@ -11,6 +11,6 @@ enum { GENERATED_CHARACTERS = 20 };
 must_use int secret_read(struct str *password);
 void secret_generate(struct str *password);
 /* Judges and stores a password for the account, and tells its sessions: an exit status. */
-must_use int secret_store(
-    struct admin *admin, const char *account, struct span password, bool rehash);
+must_use int secret_store(struct admin *admin, const char *account, const struct password *p,
+    struct span password, bool rehash);
 #endif

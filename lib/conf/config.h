@@ -35,6 +35,7 @@ struct config_global {
 	struct span postmaster; /* account of double bounces; may be empty */
 	struct span account_pages_url;
 	bool hide_plus_after_abort;
+	uint32_t scram_iterations; /* of passwords set from now on; `config apply` keeps it */
 };
 must_use int config_global(struct config *c, struct arena *a, struct config_global *ret);
 
@@ -46,6 +47,7 @@ struct config_account {
 	struct span disabled_text;
 	uint64_t quota_bytes, quota_messages; /* 0: none */
 	bool local_only;
+	bool cram_md5; /* may log in by CRAM-MD5, for which the password's equivalent is kept */
 	struct route_list routes;
 };
 must_use int config_account(

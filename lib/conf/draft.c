@@ -14,8 +14,6 @@ enum {
 	SUBMISSION_PORT = 587,
 	SUBMISSIONS_PORT = 465
 };
-/* Not offered unless an account says so too, which no key can say yet. */
-#define MECHANISMS_NOT_CONFIGURABLE (1u << SASL_CRAM_MD5)
 
 struct maker {
 	struct arena *arena;
@@ -87,7 +85,7 @@ static void make_global(struct maker *m, const struct config_section *root)
 	if (value_is_required(&v, "hostname"))
 		g->hostname =
 		    make_domain_name(m, value_text(&v, "hostname"), value_place(&v, "hostname"));
-	g->sasl_mechanisms = make_mechanisms(m, &v, "sasl-mechanisms", MECHANISMS_NOT_CONFIGURABLE);
+	g->sasl_mechanisms = make_mechanisms(m, &v, "sasl-mechanisms", 0);
 	g->message_size_max = value_size(&v, "message-size-max");
 	g->recipients_max = value_number(&v, "recipients-max");
 	g->schedule_count = value_times(&v, "schedule", &g->schedule_s);
@@ -99,6 +97,7 @@ static void make_global(struct maker *m, const struct config_section *root)
 	m->draft->postmaster_place = value_place(&v, "postmaster");
 	g->account_pages_url = value_text(&v, "account-pages-url");
 	g->hide_plus_after_abort = value_yes_no(&v, "hide-plus-after-abort");
+	g->scram_iterations = value_number(&v, "scram-iterations");
 
 	size_t count = count_sections(root, CONFIG_CERTIFICATE);
 	struct config_certificate *certificates =
@@ -154,6 +153,7 @@ static void make_account(struct maker *m, const struct config_section *s, struct
 	account->quota_bytes = value_size(&v, "quota");
 	account->quota_messages = value_number(&v, "quota-messages");
 	account->local_only = value_yes_no(&v, "local-only");
+	account->cram_md5 = value_yes_no(&v, "cram-md5");
 	ret->routes = make_routes(m, s);
 	account->routes = ret->routes.list;
 }

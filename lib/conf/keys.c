@@ -36,6 +36,10 @@ const struct config_key config_keys[] = {
     {CONFIG_GLOBAL, "hide-plus-after-abort", CONFIG_YES_NO, "yes", 0, 0, NULL,
 	"Hide the -PLUS mechanisms for ten minutes from addresses whose mail program began one and "
 	"gave up."},
+    {CONFIG_GLOBAL, "scram-iterations", CONFIG_NUMBER, "16384", 4096, 10000000, NULL,
+	"Work per guess of a stolen verifier, for passwords that are set from now on. Others keep "
+	"theirs until `postern account password --rehash`, and until then differ from unknown "
+	"users."},
 
     {CONFIG_CERTIFICATE, "certificate-file", CONFIG_FILE, NULL, 1, PATH_MAX_BYTES, NULL,
 	"Certificate chain in PEM, the server's first. Required."},
@@ -61,6 +65,10 @@ const struct config_key config_keys[] = {
 	"Most messages; 0: no limit."},
     {CONFIG_ACCOUNT, "local-only", CONFIG_YES_NO, "no", 0, 0, NULL,
 	"May send to addresses of this host only."},
+    {CONFIG_ACCOUNT, "cram-md5", CONFIG_YES_NO, "no", 0, 0, NULL,
+	"May log in by CRAM-MD5, if sasl-mechanisms has it, too. What is then kept of passwords "
+	"set "
+	"from now on is as good as they are for CRAM-MD5."},
 
     {CONFIG_TRANSPORT, "kind", CONFIG_CHOICE, NULL, 0, 0, "direct|smtp|submission|submissions|fail",
 	"direct: to the domain's own hosts; smtp, submission, submissions: through a relay on port "

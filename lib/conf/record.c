@@ -33,6 +33,7 @@ void record_write_global(const struct config_global *g, struct str *out)
 	put_span(out, g->postmaster);
 	put_span(out, g->account_pages_url);
 	put_bool(out, g->hide_plus_after_abort);
+	put_u32(out, g->scram_iterations);
 }
 
 int record_read_global(struct span record, struct arena *a, struct config_global *ret)
@@ -62,6 +63,7 @@ int record_read_global(struct span record, struct arena *a, struct config_global
 	g.postmaster = get_span(&r);
 	g.account_pages_url = get_span(&r);
 	g.hide_plus_after_abort = get_u8(&r) != 0;
+	g.scram_iterations = get_u32(&r);
 	int rc = reader_end(&r);
 	if (rc == 0)
 		*ret = g;
@@ -77,6 +79,7 @@ void record_write_account(const struct config_account *account, struct str *out)
 	put_u64(out, account->quota_bytes);
 	put_u64(out, account->quota_messages);
 	put_bool(out, account->local_only);
+	put_bool(out, account->cram_md5);
 	put_routes(out, &account->routes);
 }
 
@@ -90,6 +93,7 @@ int record_read_account(struct span record, struct arena *a, struct config_accou
 	account.quota_bytes = get_u64(&r);
 	account.quota_messages = get_u64(&r);
 	account.local_only = get_u8(&r) != 0;
+	account.cram_md5 = get_u8(&r) != 0;
 	account.routes = get_routes(&r, a);
 	int rc = reader_end(&r);
 	if (rc == 0)

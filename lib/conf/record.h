@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "conf/config.h"
 
-enum { CONFIG_FORMAT = 1, CONFIG_KEY_MAX_BYTES = 1100, CONFIG_RECORD_MAX_BYTES = 1 << 20 };
+enum { CONFIG_FORMAT = 2, CONFIG_KEY_MAX_BYTES = 1100, CONFIG_RECORD_MAX_BYTES = 1 << 20 };
 
 void record_write_global(const struct config_global *g, struct str *out);
 must_use int record_read_global(struct span record, struct arena *a, struct config_global *ret);

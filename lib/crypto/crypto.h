@@ -30,6 +30,14 @@ void hash_hmac(enum hash h, struct span key, struct span data, uint8_t out[HASH_
 /* PBKDF2 (RFC 8018 §5.2) with HMAC-h, one block: Hi() of RFC 5802 §2.2. iterations ≥ 1. */
 void hash_hi(enum hash h, struct span password, struct span salt, uint32_t iterations,
     uint8_t out[HASH_MAX_BYTES]);
+/*
+ * CRAM-MD5 (RFC 2195) without the password: what HMAC-MD5 makes of it before any data, which is good
+ * for CRAM-MD5 and for nothing else. A secret all the same.
+ */
+enum { CRAM_MD5_KEY_BYTES = 32 };
+void cram_md5_key(struct span password, uint8_t out[CRAM_MD5_KEY_BYTES]);
+void cram_md5_digest(
+    const uint8_t key[CRAM_MD5_KEY_BYTES], struct span challenge, uint8_t out[HASH_MAX_BYTES]);
 /* Running digest. */
 struct hasher;
 struct hasher *hasher_new(enum hash h);

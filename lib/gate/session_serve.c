@@ -225,25 +225,28 @@ void session_log_plus_hidden(const struct session *s, struct span mechanism)
 /*
  * login result=bad-credentials protocol=imap address=192.0.2.1 account=- user="a@b" mechanism=PLAIN
  * key=- password="" tls=TLSv1.3 client="..."
+ *
+ * units/fail2ban-postern.conf matches it: what comes before user= is ours, and what is quoted has no
+ * quotes or line ends of the client's in it.
  */
 void session_log_attempt(const struct session *s, const struct session_attempt *a)
 {
 	enum { FIELD_MAX = 100 };
 	struct str user cleanup(str_clear) = STR_INIT(4 * FIELD_MAX + 8);
+	struct str password cleanup(str_clear) = STR_INIT(4 * FIELD_MAX + 8);
 	struct str client cleanup(str_clear) = STR_INIT(4 * FIELD_MAX + 8);
 	struct span none = SPAN("-");
 
 	log_quote(a->user, FIELD_MAX, &user);
+	log_quote(a->password_name, FIELD_MAX, &password);
 	log_quote(s->facts.client_id, FIELD_MAX, &client);
 	s->guard->handler->log(a->result == LOGIN_UNAVAILABLE ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
 	    "login result=%s protocol=%.*s address=%.*s account=%.*s user=\"%s\" mechanism=%.*s "
-	    "key=%.*s "
-	    "password=%.*s tls=%s client=\"%s\"",
+	    "key=%.*s password=\"%s\" tls=%s client=\"%s\"",
 	    login_result_name(a->result), SPAN_ARG(session_listener(s)),
 	    SPAN_ARG(s->facts.peer_address), SPAN_ARG(a->account.n ? a->account : none), user.data,
 	    SPAN_ARG(a->mechanism.n ? a->mechanism : none),
-	    SPAN_ARG(a->fingerprint.n ? a->fingerprint : none),
-	    SPAN_ARG(a->password_name.n ? a->password_name : none), tls_name(&s->facts),
+	    SPAN_ARG(a->fingerprint.n ? a->fingerprint : none), password.data, tls_name(&s->facts),
 	    client.data);
 }
 

@@ -72,13 +72,14 @@ static enum sasl_outcome step(struct sasl_server *s, struct span response, struc
 	case SASL_EXTERNAL: return sasl_external_step(s, response, challenge);
 	case SASL_PLAIN: return sasl_plain_step(s, response);
 	case SASL_LOGIN: return sasl_login_step(s, response, challenge);
+	case SASL_CRAM_MD5: return sasl_cram_md5_step(s, response, challenge);
 	default: return sasl_scram_step(s, response, challenge);
 	}
 }
 
 static bool is_client_first(enum sasl_mechanism m)
 {
-	return m != SASL_LOGIN;
+	return m != SASL_LOGIN && m != SASL_CRAM_MD5;
 }
 
 const struct sasl_result *sasl_server_result(const struct sasl_server *s)

@@ -54,7 +54,7 @@ struct sasl_credentials {
 struct sasl_lookup {
 	/*
 	 * Credentials of the user (raw bytes of the client; normalising is the lookup's work) for one
-	 * hash. 0 also for unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8;
+	 * hash; HASH_MD5 is CRAM-MD5's: stored_key is cram_md5_key() of the password. 0 also for unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8;
 	 * other errors mean "our own failure". Results live in the arena, verifiers are wiped there.
 	 */
 	int (*credentials)(void *context, struct span user, enum hash h, struct arena *arena,
@@ -94,8 +94,8 @@ struct sasl_server_options {
 	unsigned enabled;	     /* set of mechanisms of this listener: decides about "y" */
 	struct span nonce_for_tests; /* unset: random */
 };
-/* What sasl_server_new() can serve: a set. CRAM-MD5 is not among them. */
-#define SASL_SERVER_IMPLEMENTED (((1u << SASL_MECHANISM_COUNT) - 1) & ~(1u << SASL_CRAM_MD5))
+/* What sasl_server_new() can serve: a set, all of them. */
+#define SASL_SERVER_IMPLEMENTED ((1u << SASL_MECHANISM_COUNT) - 1)
 /*
  * NULL when m is none of those; whether it may be offered here (TLS, configuration) is the caller's
  * decision. The options are copied; what `lookup.context` points to must outlive the object.

@@ -12,16 +12,19 @@ struct sasl_server {
 	struct arena arena; /* the exchange, and what the look-up found */
 	struct sasl_credentials credentials;
 	struct span login_username; /* LOGIN: set when the password is awaited */
+	struct span cram_challenge; /* CRAM-MD5: set when it was sent */
 	struct scram_server *scram;
 	bool asked; /* an empty challenge was sent for want of an initial response */
 	bool spent; /* an outcome other than SASL_CONTINUE was given */
 };
 
-/* server_external.c, server_plain.c, server_scram.c */
+/* server_external.c, server_plain.c, server_cram_md5.c, server_scram.c */
 enum sasl_outcome sasl_external_step(
     struct sasl_server *s, struct span response, struct str *challenge);
 enum sasl_outcome sasl_plain_step(struct sasl_server *s, struct span response);
 enum sasl_outcome sasl_login_step(
+    struct sasl_server *s, struct span response, struct str *challenge);
+enum sasl_outcome sasl_cram_md5_step(
     struct sasl_server *s, struct span response, struct str *challenge);
 enum sasl_outcome sasl_scram_step(
     struct sasl_server *s, struct span response, struct str *challenge);

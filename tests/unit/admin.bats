@@ -85,7 +85,7 @@ postern() {
 	[ "$(openssl x509 -in key.certificate.pem -noout -pubkey | openssl pkey -pubin -outform DER |
 		openssl dgst -sha256 -binary | basenc --base64url | tr -d =)" = "$fingerprint" ]
 	run postern tlspubkey list
-	[[ $output == "$fingerprint ed25519 user@localhost preauth=no scope=imap laptop" ]]
+	[[ $output == "$fingerprint ed25519 user@localhost preauth=no scope=imap used=never laptop" ]]
 	postern tlspubkey list --json user | python3 -m json.tool >/dev/null
 	postern tlspubkey get "$fingerprint" | openssl pkey -pubin -noout
 	run postern tlspubkey add user@elsewhere.example <key2.pem
@@ -95,6 +95,96 @@ postern() {
 	postern config tlspubkey rm "$fingerprint"
 	run postern tlspubkey rm "$fingerprint"
 	[ "$status" -eq 1 ]
+}
+
+@test "postern config apply makes keys/secret; account add, too" {
+	postern config apply
+	[ "$(stat -c '%s %a' state/keys/secret)" = "36 600" ]
+	before=$(md5sum <state/keys/secret)
+	postern account add user user@localhost
+	[ "$(md5sum <state/keys/secret)" = "$before" ]
+	rm state/keys/secret
+	postern account add second second@localhost
+	[ -f state/keys/secret ]
+}
+
+@test "postern account disable, enable: the tool's own file only" {
+	postern account add user user@localhost "üser@localhost"
+	cp conf.d/account-user.conf before
+	postern account disable user
+	run postern account list
+	[[ $output == "user (disabled) "* ]]
+	[[ $(postern account show user) == *"state:          disabled"*"This account is disabled."* ]]
+	postern account disable user
+	postern account enable user
+	cmp before conf.d/account-user.conf
+	postern account enable user
+	echo '# mine' >>conf.d/account-user.conf
+	run postern account disable user
+	[ "$status" -eq 1 ]
+	[[ $output == *"by hand, at $dir/conf.d/account-user.conf:1:"*"disabled = yes"* ]]
+	echo 'account "hand" { addresses = {"hand@localhost"} }' >>postern.conf
+	run postern account disable hand
+	[ "$status" -eq 1 ]
+	[[ $output == *"$dir/postern.conf:3"* ]]
+	run postern account disable nobody
+	[ "$status" -eq 1 ]
+}
+
+@test "postern apppassword: add, list, rm; --rehash names what stops working" {
+	postern account add user user@localhost
+	run postern apppassword add user phone
+	[ "$status" -eq 0 ]
+	[ "${#output}" -eq 20 ]
+	run postern apppassword add user phone
+	[ "$status" -eq 73 ]
+	postern apppassword add --scope=imap --expires=2999-12-31 user "old tablet" >/dev/null
+	run postern apppassword add --scope=none user x
+	[ "$status" -eq 2 ]
+	run postern apppassword add --expires=2001-01-01 user x
+	[ "$status" -eq 2 ]
+	run postern apppassword add user $'a\nb'
+	[ "$status" -eq 2 ]
+	run postern apppassword add nobody x
+	[ "$status" -eq 1 ]
+	run postern apppassword list
+	[[ ${lines[0]} == 'user "phone" scope=both created='*' expires=never used=never' ]]
+	[[ ${lines[1]} == 'user "old tablet" scope=imap created='*' expires=2999-12-31 used=never' ]]
+	postern apppassword list --json user | python3 -m json.tool >/dev/null
+	postern apppassword rm user phone
+	run postern apppassword rm user phone
+	[ "$status" -eq 1 ]
+	run postern apppassword rm user ""
+	[ "$status" -eq 2 ]
+	run postern account password --rehash user <<<'correct horse'
+	[ "$status" -eq 0 ]
+	[[ $output == *'stop working: "old tablet"'* ]]
+	[ -z "$(postern apppassword list user)" ]
+	[[ $(postern account show user) == *"password:       set 20"*"app passwords:  0"* ]]
+	postern account show --json user | python3 -m json.tool >/dev/null
+	[ -z "$(postern logins)" ]
+	[ "$(postern logins --json user)" = "[]" ]
+	[ -z "$(postern tlspubkey pending)" ]
+	[ "$(postern tlspubkey pending --json)" = "[]" ]
+	run postern tlspubkey approve 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU
+	[ "$status" -eq 1 ]
+}
+
+@test "postern config check, apply, account show: passwords of another iteration count" {
+	postern account add user user@localhost
+	echo 'correct horse' | postern account password user
+	[[ $(postern config check 2>&1) != *iterations* ]]
+	echo 'scram-iterations = 20000' >>postern.conf
+	run postern config check
+	[ "$status" -eq 0 ]
+	[[ $output == *"passwords of user were made with 16384 iterations, not 20000"* ]]
+	run postern config apply
+	[ "$status" -eq 0 ]
+	[[ $output == *"passwords of user"* ]]
+	[[ $(postern account show user) == *"with 16384 iterations, not 20000"* ]]
+	echo 'correct horse' | postern account password --rehash user
+	[[ $(postern config check 2>&1) != *iterations* ]]
+	[[ $(postern account show user) != *iterations* ]]
 }
 
 @test "postern.conf(5) describes every key, with its default" {

@@ -48,6 +48,13 @@ static inline int directory_credentials(
 		uint8_t stored[HASH_MAX_BYTES], server[HASH_MAX_BYTES];
 		scram_derive(
 		    h, directory_passwords[i].password, d->salt, d->iterations, stored, server);
+		if (h == HASH_MD5) { /* CRAM-MD5's */
+			uint8_t key[CRAM_MD5_KEY_BYTES];
+			cram_md5_key(directory_passwords[i].password, key);
+			v[i] = (struct sasl_verifier){.password_name = directory_passwords[i].name,
+			    .stored_key = arena_span(arena, span_of(key, sizeof(key)))};
+			continue;
+		}
 		v[i].password_name = directory_passwords[i].name;
 		v[i].stored_key = arena_span(arena, span_of(stored, hash_bytes(h)));
 		v[i].server_key = arena_span(arena, span_of(server, hash_bytes(h)));

@@ -24,6 +24,8 @@ static const struct span spki_two = SPAN("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x
 #define FINGERPRINT_ONE SPAN("M54v-RdjBQe2pCO1zghOKF0fpl2Ts-J6YZXTu-vJriM")
 #define FINGERPRINT_TWO SPAN("oFCDfYUHBYLM9zlLCYiEfMMSy4glm4lImfbyOc8XkaU")
 
+static const struct password own_password = {.name = SPAN(""), .scope = SCOPE_BOTH};
+
 static int count_passwords(const struct password *p, void *context)
 {
 	(void)p;
@@ -214,7 +216,8 @@ static void test_set_password(void)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct str error cleanup(str_clear) = STR_INIT(1000);
-		int rc = account_set_password(account_fd, cases[i].password, 10, false, &error);
+		int rc = account_set_password(
+		    account_fd, &own_password, cases[i].password, 10, false, &error);
 		check_int(rc, *cases[i].error ? -EINVAL : 0);
 		check_span(str_span(&error), span_cstr(cases[i].error));
 	}

@@ -55,6 +55,18 @@ static void test_hmac(void)
 	memset(key, 0x0b, sizeof(key));
 	hash_hmac(HASH_MD5, span_of(key, 16), SPAN("Hi There"), out);
 	check_hex(out, 16, "9294727a3638bb1c13f48ef8158bfc9d");
+	/* RFC 2195 §2; and keys of, below and above a block, longer challenges, as HMAC has them */
+	uint8_t cram[CRAM_MD5_KEY_BYTES], same[HASH_MAX_BYTES];
+	cram_md5_key(SPAN("tanstaaftanstaaf"), cram);
+	cram_md5_digest(cram, SPAN("<1896.697170952@postoffice.reston.mci.net>"), out);
+	check_hex(out, 16, "b913a602c7eda7a495b4e6e7334d3890");
+	for (size_t n = 0; n <= sizeof(key); n++) {
+		cram_md5_key(span_of(key, n), cram);
+		cram_md5_digest(cram, span_of(key, n), out);
+		hash_hmac(HASH_MD5, span_of(key, n), span_of(key, n), same);
+		if (memcmp(out, same, 16) != 0)
+			check_int(n, -1);
+	}
 	hash_hmac(HASH_SHA1, span_of(key, 20), SPAN("Hi There"), out);
 	check_hex(out, 20, "b617318655057264e28bc0b6fb378c8ef146be00");
 	hash_hmac(HASH_SHA256, span_of(key, 20), SPAN("Hi There"), out);

@@ -17,6 +17,8 @@ static char root[] = "/tmp/postern-login-XXXXXX";
 static int state_fd = -1, keys_fd = -1, accounts_fd = -1, one_fd = -1, off_fd = -1;
 static struct config *config;
 
+static const struct password own_password = {.name = SPAN(""), .scope = SCOPE_BOTH};
+
 static const char configuration[] =
     "hostname = mx.example.org\n"
     "certificate { certificate-file = server.pem key-file = server.pem }\n"
@@ -169,8 +171,12 @@ static void test_passwords(void)
 {
 	struct arena a cleanup(arena_clear) = {0};
 	struct str error cleanup(str_clear) = STR_INIT(TEXT_BYTES);
-	check_int(account_set_password(one_fd, SPAN("correct horse"), 50, false, &error), 0);
-	check_int(account_set_password(off_fd, SPAN("correct horse"), 50, false, &error), 0);
+	check_int(
+	    account_set_password(one_fd, &own_password, SPAN("correct horse"), 50, false, &error),
+	    0);
+	check_int(
+	    account_set_password(off_fd, &own_password, SPAN("correct horse"), 50, false, &error),
+	    0);
 	struct credentials *c;
 	check_int(credentials_open(one_fd, true, &c), 0);
 	const struct password phone = {

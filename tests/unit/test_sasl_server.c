@@ -71,7 +71,7 @@ static void test_names(void)
 	check_int(sasl_by_name(SPAN("SCRAM-SHA-25")), SASL_MECHANISM_COUNT);
 	check_int(sasl_by_name(SPAN_NONE), SASL_MECHANISM_COUNT);
 	struct sasl_server_options o = tls13();
-	check(!sasl_server_new(SASL_CRAM_MD5, &o));
+	check(!sasl_server_new(SASL_MECHANISM_COUNT, &o));
 	check(!sasl_server_new(SASL_MECHANISM_COUNT, &o));
 }
 
@@ -476,6 +476,48 @@ static void test_scram_syntax(void)
 	check_named(refused, "a cut client-final-message is refused");
 }
 
+/* RFC 2195 */
+static void test_cram_md5(void)
+{
+	static const struct talk talks[] = {
+	    {"CRAM-MD5", SASL_CRAM_MD5,
+		{NO_RESPONSE, SPAN("user cb494092650ba871385c24e5ea47009b")}, {"server"}, SASL_OK},
+	    {"CRAM-MD5, an initial response", SASL_CRAM_MD5, {SPAN("user 00")}, {NULL},
+		SASL_MALFORMED},
+	    {"CRAM-MD5, wrong digest", SASL_CRAM_MD5,
+		{NO_RESPONSE, SPAN("user 00000000000000000000000000000000")}, {"server"},
+		SASL_BAD_CREDENTIALS},
+	    {"CRAM-MD5, unknown user", SASL_CRAM_MD5,
+		{NO_RESPONSE, SPAN("nobody cb494092650ba871385c24e5ea47009b")}, {"server"},
+		SASL_BAD_CREDENTIALS},
+	    {"CRAM-MD5, short digest", SASL_CRAM_MD5, {NO_RESPONSE, SPAN("user cb49")}, {"server"},
+		SASL_MALFORMED},
+	    {"CRAM-MD5, no digest", SASL_CRAM_MD5, {NO_RESPONSE, SPAN("user")}, {"server"},
+		SASL_MALFORMED},
+	    {"CRAM-MD5, no name", SASL_CRAM_MD5,
+		{NO_RESPONSE, SPAN(" cb494092650ba871385c24e5ea47009b")}, {"server"},
+		SASL_MALFORMED},
+	    {"CRAM-MD5, not UTF-8", SASL_CRAM_MD5,
+		{NO_RESPONSE, SPAN("\xff cb494092650ba871385c24e5ea47009b")}, {"server"},
+		SASL_MALFORMED},
+	};
+	struct sasl_server_options o = tls13();
+	play_all(talks, ARRAY_SIZE(talks), &o);
+	struct sasl_server *s = sasl_server_new(SASL_CRAM_MD5, &o);
+	struct str challenge cleanup(str_clear) = STR_INIT(SASL_CHALLENGE_MAX_BYTES);
+	uint8_t key[CRAM_MD5_KEY_BYTES], mac[HASH_MAX_BYTES];
+	check_int(sasl_server_step(s, NO_RESPONSE, &challenge), SASL_CONTINUE);
+	cram_md5_key(SPAN("phone"), key);
+	cram_md5_digest(key, str_span(&challenge), mac);
+	struct str response cleanup(str_clear) = STR_INIT(100);
+	str_append_cstr(&response, "user ");
+	hex_encode(span_of(mac, hash_bytes(HASH_MD5)), &response);
+	check_int(sasl_server_step(s, str_span(&response), &challenge), SASL_OK);
+	check_span(sasl_server_result(s)->password_name, SPAN("app"));
+	check_span(sasl_server_result(s)->account, SPAN("one"));
+	sasl_server_free(s);
+}
+
 int main(void)
 {
 	if (crypto_init() < 0)
@@ -487,5 +529,6 @@ int main(void)
 	test_scram_bindings();
 	test_scram_users();
 	test_scram_syntax();
+	test_cram_md5();
 	return tap_end();
 }

@@ -1,0 +1,97 @@
+/* `logins`: what was tried, by account. */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "admin/options.h"
+#include "base/str.h"
+#include "sys/log.h"
+
+enum { SHOWN_MAX_BYTES = 4 * LOGIN_FIELD_MAX_BYTES + 8 };
+
+struct lister {
+	struct admin *admin;
+	const struct config_account *account;
+	bool any;
+};
+
+static int list_account(struct admin *admin, const struct config_account *account, void *context);
+static int list_login(const struct login_record *r, void *context);
+static void print_login_json(struct span account, const struct login_record *r);
+static void print_quoted(struct span s);
+
+int verb_logins(struct admin *admin)
+{
+	struct lister l = {.admin = admin};
+	int status = operands_check(admin, 0, 1);
+	if (status != STATUS_OK)
+		return status;
+	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
+	if (admin->json)
+		printf("[");
+	status = each_account(admin, name, list_account, &l);
+	if (admin->json)
+		printf("]\n");
+	return status;
+}
+
+static int list_account(struct admin *admin, const struct config_account *account, void *context)
+{
+	struct lister *l = context;
+	const char *name = arena_cstr(&admin->arena, account->name);
+	int fd cleanup(close_fd) = open_history(admin, name);
+	l->account = account;
+	if (fd < 0)
+		return STATUS_OK; /* nobody has tried yet */
+	int rc = login_record_each(fd, wall_ms() / 1000, list_login, l);
+	if (rc < 0)
+		return problem(
+		    status_of(rc), "the history of %s cannot be read: %s", name, strerror(-rc));
+	return STATUS_OK;
+}
+
+static int list_login(const struct login_record *r, void *context)
+{
+	struct lister *l = context;
+	if (l->admin->json) {
+		printf("%s", l->any ? "," : "");
+		print_login_json(l->account->name, r);
+	} else {
+		printf("%.*s %.*s %s %.*s %.*s %.*s %s=",
+		    SPAN_ARG(format_time(&l->admin->arena, r->when_s)), SPAN_ARG(l->account->name),
+		    login_result_name(r->result), SPAN_ARG(r->protocol), SPAN_ARG(r->address),
+		    SPAN_ARG(r->mechanism), login_record_is_by_key(r) ? "key" : "password");
+		print_quoted(r->credential);
+		printf(" %.*s client=", SPAN_ARG(r->tls));
+		print_quoted(r->client);
+		printf("\n");
+	}
+	l->any = true;
+	return 0;
+}
+
+/* Clients choose what they are called: nothing of it reaches the terminal raw. */
+static void print_quoted(struct span s)
+{
+	struct str shown cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
+	log_quote(s, LOGIN_FIELD_MAX_BYTES, &shown);
+	printf("\"%s\"", shown.data);
+}
+
+static void print_login_json(struct span account, const struct login_record *r)
+{
+	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
+	log_quote(r->client, LOGIN_FIELD_MAX_BYTES, &client); /* JSON is UTF-8 */
+	const struct {
+		const char *label;
+		struct span text;
+	} fields[] = {{"account", account}, {"result", span_cstr(login_result_name(r->result))},
+	    {"protocol", r->protocol}, {"address", r->address}, {"mechanism", r->mechanism},
+	    {login_record_is_by_key(r) ? "key" : "password", r->credential}, {"tls", r->tls},
+	    {"client", str_span(&client)}};
+	printf("{\"when\":%" PRId64, r->when_s);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		printf(",\"%s\":", fields[i].label);
+		print_json_string(fields[i].text);
+	}
+	printf("}");
+}

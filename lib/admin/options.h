@@ -1,0 +1,16 @@
+#ifndef POSTERN_ADMIN_OPTIONS_H
+#define POSTERN_ADMIN_OPTIONS_H
+/* Options and outputs that the verbs about keys, passwords and logins share. */
+#include "account/login.h"
+#include "admin/admin.h"
+
+/* --scope=imap|submission|both; untouched where it is not given. An exit status. */
+must_use int option_scope(struct admin *admin, unsigned *scope);
+/* --expires=2027-12-31: until the end of that day, UTC. */
+must_use int option_expiry(struct admin *admin, int64_t *expires_s);
+const char *scope_name(unsigned scope);
+/* "used=2026-11-23 22:04:05 by imap from 192.0.2.1"; NULL: "used=never". */
+void print_use(struct arena *a, const struct login_record *used);
+/* ,"used":null or an object. */
+void print_json_use(const struct login_record *used);
+#endif

@@ -1,0 +1,211 @@
+/* An account's own password, and its app passwords. */
+#include <inttypes.h>
+
+#include "account/login.h"
+#include "admin/options.h"
+#include "admin/secret.h"
+
+enum { SENTENCE_MAX_BYTES = 500, QUESTION_MAX_BYTES = 16384 };
+
+struct lister {
+	struct admin *admin;
+	const struct config_account *account;
+	int history_fd;
+	bool any;
+};
+
+static int confirm_rehash(struct admin *admin, const char *name);
+static int name_password(const struct password *p, void *context);
+static int list_account(struct admin *admin, const struct config_account *account, void *context);
+static int list_password(const struct password *p, void *context);
+
+int verb_account_password(struct admin *admin)
+{
+	struct str password cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
+	struct config_account account;
+	bool generate = option_flag(admin, "--generate"), rehash = option_flag(admin, "--rehash");
+	int status = operands_check(admin, 1, 1);
+	if (status != STATUS_OK)
+		return status;
+	const char *name = admin->arguments.items[0];
+	status = find_account(admin, name, &account);
+	if (status == STATUS_OK && rehash)
+		status = confirm_rehash(admin, name);
+	if (status != STATUS_OK)
+		return status;
+	if (generate)
+		secret_generate(&password);
+	else
+		status = secret_read(&password);
+	const struct password own = {
+	    .name = SPAN(""), .scope = SCOPE_BOTH, .cram_md5 = account.cram_md5};
+	if (status == STATUS_OK)
+		status = secret_store(admin, name, &own, str_span(&password), rehash);
+	if (status == STATUS_OK && generate)
+		printf("%s\n", password.data);
+	return status;
+}
+
+/* Names the app passwords that stop working. */
+static int confirm_rehash(struct admin *admin, const char *name)
+{
+	struct str names cleanup(str_clear) = STR_INIT(QUESTION_MAX_BYTES);
+	struct credentials *c = NULL;
+	int fd cleanup(close_fd) = -1;
+	int status = open_account(admin, name, &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = credentials_open(fd, false, &c);
+	if (rc == 0)
+		rc = credentials_each_password(c, name_password, &names);
+	credentials_close(c);
+	if (rc < 0 && rc != -ENOENT)
+		return problem(
+		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+	if (names.n == 0)
+		return STATUS_OK;
+	fprintf(stderr, "these app passwords of %s stop working: %s\n", name, names.data);
+	return confirm(admin, "Go on?");
+}
+
+static int name_password(const struct password *p, void *context)
+{
+	struct str *names = context;
+	if (p->name.n > 0)
+		str_format(names, "%s\"%.*s\"", names->n ? ", " : "", SPAN_ARG(p->name));
+	return 0;
+}
+
+int verb_apppassword_add(struct admin *admin)
+{
+	struct str password cleanup(str_clear_secret) = STR_INIT(PASSWORD_MAX_BYTES);
+	struct password p = {.scope = SCOPE_BOTH};
+	struct config_account account;
+	struct credentials *c = NULL;
+	struct password old;
+	int fd cleanup(close_fd) = -1;
+	int status = option_scope(admin, &p.scope);
+	if (status == STATUS_OK)
+		status = option_expiry(admin, &p.expires);
+	if (status == STATUS_OK)
+		status = operands_check(admin, 2, 2);
+	if (status == STATUS_OK)
+		status = find_account(admin, admin->arguments.items[0], &account);
+	if (status == STATUS_OK)
+		status = open_account(admin, admin->arguments.items[0], &fd);
+	if (status != STATUS_OK)
+		return status;
+	p.name = span_cstr(admin->arguments.items[1]);
+	p.cram_md5 = account.cram_md5;
+	if (!account_password_name_is_valid(p.name))
+		return problem(STATUS_USAGE,
+		    "the name of a password has 1 to %d bytes, and no control characters",
+		    PASSWORD_NAME_MAX_BYTES);
+	int rc = credentials_open(fd, false, &c);
+	if (rc == 0)
+		rc = credentials_get_password(c, p.name, &admin->arena, &old);
+	credentials_close(c);
+	if (rc == 0)
+		return problem(STATUS_CANNOT_CREATE,
+		    "%.*s has an app password \"%.*s\" already; remove it first, or choose another "
+		    "name",
+		    SPAN_ARG(account.name), SPAN_ARG(p.name));
+	secret_generate(&password);
+	status = secret_store(admin, admin->arguments.items[0], &p, str_span(&password), false);
+	if (status == STATUS_OK)
+		printf("%s\n", password.data); /* this once */
+	return status;
+}
+
+int verb_apppassword_list(struct admin *admin)
+{
+	struct lister l = {.admin = admin};
+	int status = operands_check(admin, 0, 1);
+	if (status != STATUS_OK)
+		return status;
+	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
+	if (admin->json)
+		printf("[");
+	status = each_account(admin, name, list_account, &l);
+	if (admin->json)
+		printf("]\n");
+	return status;
+}
+
+static int list_account(struct admin *admin, const struct config_account *account, void *context)
+{
+	struct lister *l = context;
+	const char *name = arena_cstr(&admin->arena, account->name);
+	struct credentials *c = NULL;
+	int fd cleanup(close_fd) = -1;
+	int status = open_account(admin, name, &fd);
+	if (status != STATUS_OK)
+		return status;
+	l->account = account;
+	l->history_fd = open_history(admin, name);
+	int rc = credentials_open(fd, false, &c);
+	if (rc == 0)
+		rc = credentials_each_password(c, list_password, l);
+	credentials_close(c);
+	close_fd(&l->history_fd);
+	if (rc < 0 && rc != -ENOENT)
+		return problem(
+		    status_of(rc), "%s's credentials cannot be read: %s", name, strerror(-rc));
+	return STATUS_OK;
+}
+
+static int list_password(const struct password *p, void *context)
+{
+	struct lister *l = context;
+	struct arena *a = &l->admin->arena;
+	struct login_record used = {0};
+	if (p->name.n == 0)
+		return 0; /* the account's own */
+	bool known =
+	    l->history_fd >= 0 && login_record_last(l->history_fd, false, p->name, a, &used) == 0;
+	if (l->admin->json) {
+		printf("%s{\"account\":", l->any ? "," : "");
+		print_json_string(l->account->name);
+		printf(",\"name\":");
+		print_json_string(p->name);
+		printf(",\"scope\":\"%s\",\"expires\":%" PRId64 ",\"created\":%" PRId64,
+		    scope_name(p->scope), p->expires, p->created);
+		print_json_use(known ? &used : NULL);
+		printf("}");
+	} else {
+		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s ",
+		    SPAN_ARG(l->account->name), SPAN_ARG(p->name), scope_name(p->scope),
+		    format_time(a, p->created).p,
+		    format_time(a, p->expires ? p->expires - 1 : 0).p);
+		print_use(a, known ? &used : NULL);
+		printf("\n");
+	}
+	l->any = true;
+	return 0;
+}
+
+int verb_apppassword_rm(struct admin *admin)
+{
+	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
+	struct config_account account;
+	int fd cleanup(close_fd) = -1;
+	int status = operands_check(admin, 2, 2);
+	if (status == STATUS_OK)
+		status = find_account(admin, admin->arguments.items[0], &account);
+	if (status == STATUS_OK)
+		status = open_account(admin, admin->arguments.items[0], &fd);
+	if (status != STATUS_OK)
+		return status;
+	struct span name = span_cstr(admin->arguments.items[1]);
+	if (name.n == 0)
+		return problem(STATUS_USAGE, "an app password has a name");
+	status =
+	    confirm(admin, arena_format(&admin->arena, "Remove the app password \"%.*s\" of %.*s?",
+			       SPAN_ARG(name), SPAN_ARG(account.name))
+			       .p);
+	if (status != STATUS_OK)
+		return status;
+	int rc = account_remove_password(fd, name, &why);
+	return rc < 0 ? problem(rc == -ENOENT ? STATUS_PROBLEM : status_of(rc), "%s", why.data)
+		      : STATUS_OK;
+}

@@ -1,0 +1,154 @@
+/* `tlspubkey pending` and `approve`. */
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "account/pending.h"
+#include "admin/key.h"
+#include "base/str.h"
+#include "sys/log.h"
+
+enum { SHOWN_MAX_BYTES = 2000, CLIENT_SHOWN_BYTES = 200 };
+
+struct lister {
+	struct admin *admin;
+	const struct config_account *account;
+	bool any;
+};
+struct finder {
+	struct span fingerprint;
+	bool found;
+	struct span account;
+	struct pending_key key;
+};
+
+static int list_account(struct admin *admin, const struct config_account *account, void *context);
+static int list_pending(const struct pending_key *key, void *context);
+static void print_pending_json(struct span account, const struct pending_key *key);
+static int find_in(struct admin *admin, const struct config_account *account, void *context);
+static int forget_in(struct admin *admin, const struct config_account *account, void *context);
+
+int verb_key_pending(struct admin *admin)
+{
+	struct lister l = {.admin = admin};
+	int status = operands_check(admin, 0, 1);
+	if (status != STATUS_OK)
+		return status;
+	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
+	if (admin->json)
+		printf("[");
+	status = each_account(admin, name, list_account, &l);
+	if (admin->json)
+		printf("]\n");
+	return status;
+}
+
+static int list_account(struct admin *admin, const struct config_account *account, void *context)
+{
+	struct lister *l = context;
+	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
+	l->account = account;
+	int rc = fd < 0 ? 0 : pending_each(fd, wall_ms() / 1000, list_pending, l);
+	if (rc < 0)
+		return problem(status_of(rc), "the pending keys of %.*s cannot be read: %s",
+		    SPAN_ARG(account->name), strerror(-rc));
+	return STATUS_OK;
+}
+
+static int list_pending(const struct pending_key *key, void *context)
+{
+	struct lister *l = context;
+	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
+	if (l->admin->json) {
+		printf("%s", l->any ? "," : "");
+		print_pending_json(l->account->name, key);
+	} else {
+		log_quote(key->client, CLIENT_SHOWN_BYTES, &client);
+		printf("%.*s %.*s %.*s %.*s from %.*s%s client=\"%s\"\n",
+		    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->login_address),
+		    SPAN_ARG(format_time(&l->admin->arena, key->last_s)),
+		    SPAN_ARG(key->peer_address), key->tls12 ? " by TLS 1.2" : "", client.data);
+	}
+	l->any = true;
+	return 0;
+}
+
+static void print_pending_json(struct span account, const struct pending_key *key)
+{
+	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
+	log_quote(key->client, CLIENT_SHOWN_BYTES, &client);
+	const struct {
+		const char *label;
+		struct span text;
+	} fields[] = {{"fingerprint", key->fingerprint}, {"type", key->type}, {"account", account},
+	    {"login", key->login_address}, {"address", key->peer_address},
+	    {"client", str_span(&client)}};
+	printf("{");
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		printf("\"%s\":", fields[i].label);
+		print_json_string(fields[i].text);
+		printf(",");
+	}
+	printf("\"tls12\":%s,\"first\":%" PRId64 ",\"last\":%" PRId64 "}",
+	    key->tls12 ? "true" : "false", key->first_s, key->last_s);
+}
+
+/* The login address is the one that the password was for, unless --address names another. */
+int verb_key_approve(struct admin *admin)
+{
+	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
+	struct finder f = {0};
+	struct span fingerprint;
+	const char *only = option_value(admin, "--account");
+	const char *address = option_value(admin, "--address");
+	int status = key_options(admin, &request);
+	if (status == STATUS_OK)
+		status = operands_check(admin, 1, 2);
+	if (status != STATUS_OK)
+		return status;
+	f.fingerprint = span_cstr(admin->arguments.items[0]);
+	status = each_account(admin, only, find_in, &f);
+	if (status != STATUS_OK)
+		return status;
+	if (!f.found)
+		return problem(STATUS_PROBLEM,
+		    "no key %.*s is pending; `postern tlspubkey pending` names them",
+		    SPAN_ARG(f.fingerprint));
+	request.input = f.key.spki;
+	request.address = address ? address : arena_cstr(&admin->arena, f.key.login_address);
+	request.name = admin->arguments.count > 1 ? admin->arguments.items[1] : NULL;
+	status = key_register_for(admin, &request, f.account, &fingerprint);
+	if (status != STATUS_OK)
+		return status;
+	if (f.key.tls12 && !request.allow_tls12)
+		fprintf(stderr, "note: it was seen over TLS 1.2, where it does not log in without "
+				"--allow-tls12\n");
+	printf("%.*s\n", SPAN_ARG(fingerprint));
+	/* It is somebody's now, and nobody else's to approve. */
+	return each_account(admin, NULL, forget_in, &f);
+}
+
+static int find_in(struct admin *admin, const struct config_account *account, void *context)
+{
+	struct finder *f = context;
+	struct pending_key key;
+	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
+	if (fd < 0 || pending_get(fd, f->fingerprint, wall_ms() / 1000, &admin->arena, &key) < 0)
+		return STATUS_OK;
+	if (f->found)
+		return problem(STATUS_PROBLEM,
+		    "the key is pending for %.*s and for %.*s; choose with --account",
+		    SPAN_ARG(f->account), SPAN_ARG(account->name));
+	f->found = true;
+	f->account = account->name;
+	f->key = key;
+	return STATUS_OK;
+}
+
+static int forget_in(struct admin *admin, const struct config_account *account, void *context)
+{
+	const struct finder *f = context;
+	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
+	if (fd >= 0)
+		pending_forget(fd, f->fingerprint);
+	return STATUS_OK;
+}
