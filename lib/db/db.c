@@ -24,6 +24,7 @@ struct db {
 	struct tdb_context *tdb;
 	enum db_kind kind;
 	unsigned readers;
+	bool alarmed; /* libtdb has logged something fatal since this was last cleared */
 };
 
 struct lock_wait {
@@ -44,13 +45,14 @@ static void unlock_chain(struct db *db, TDB_DATA key, bool write);
 static int error_of(struct db *db);
 static TDB_DATA data_of(struct span s);
 
-static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
+static void note_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
     printf_like(3, 4);
-static void ignore_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
+static void note_log(struct tdb_context *tdb, enum tdb_debug_level level, const char *format, ...)
 {
-	(void)tdb;
-	(void)level;
+	struct db *db = tdb_get_logging_private(tdb);
 	(void)format;
+	if (db && level == TDB_DEBUG_FATAL)
+		db->alarmed = true;
 }
 
 int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
@@ -100,7 +102,7 @@ static int create(int dirfd, const char *name, enum db_kind kind, uint32_t expec
 	chains = MIN(chains, (uint32_t)CHAINS_MAX) | 1;
 	char path[64];
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fits: an int is short */
-	struct tdb_logging_context log = {ignore_log, NULL};
+	struct tdb_logging_context log = {note_log, NULL};
 	errno = 0;
 	struct tdb_context *tdb = tdb_open_ex(
 	    path, (int)chains, flags_of(kind), O_RDWR | O_CREAT | O_CLOEXEC, 0600, &log, NULL);
@@ -121,14 +123,18 @@ static int open_existing(
 	str_format(&path, "/proc/self/fd/%d/%s", dirfd, name);
 	if (path.failed)
 		return -ENAMETOOLONG;
-	struct tdb_logging_context log = {ignore_log, NULL};
+	struct db *db = xcalloc(1, sizeof(*db));
+	struct tdb_logging_context log = {note_log, db};
 	int open_flags = access == DB_READ_ONLY ? O_RDONLY : O_RDWR;
 	errno = 0;
 	struct tdb_context *tdb = tdb_open_ex(
 	    path.data, 0, flags_of(kind), open_flags | O_NOFOLLOW | O_CLOEXEC, 0600, &log, NULL);
-	if (!tdb) /* libtdb says EIO and EINVAL for what it cannot make sense of */
-		return errno == EIO || errno == EINVAL || errno == 0 ? -EUCLEAN : -errno;
-	struct db *db = xcalloc(1, sizeof(*db));
+	if (!tdb) {
+		int reason = errno;
+		free(db);
+		/* libtdb says EIO and EINVAL for what it cannot make sense of */
+		return reason == EIO || reason == EINVAL || reason == 0 ? -EUCLEAN : -reason;
+	}
 	*db = (struct db){.tdb = tdb, .kind = kind};
 	*ret = db;
 	return 0;
@@ -330,11 +336,19 @@ int db_commit(struct db *db)
 		return error;
 	}
 	errno = 0;
+	db->alarmed = false;
 	if (tdb_transaction_commit(db->tdb) < 0) {
 		error = error_of(db);
 		if (error == -ENOENT) /* likewise: nothing is looked up here */
 			error = -EIO;
 		db_cancel(db);
+	} else if (db->alarmed) {
+		/*
+		 * The mark of the recovery area could not be taken away, which libtdb logs and does not
+		 * tell: whoever takes the next lock, or starts the machine again, puts the old bytes
+		 * back.
+		 */
+		error = -EIO;
 	}
 	/* An empty transaction ends before libtdb takes this lock, and so before it gives it back. */
 	(void)wait_for_range(fd, F_UNLCK, LOCK_OPEN, 1); /* unlocking does not fail */
