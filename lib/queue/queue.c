@@ -40,6 +40,28 @@ static int insert_message(struct queue *q, const struct queue_message *m, int64_
 static int end_transaction(struct queue *q, int error);
 static void remove_file(struct queue *q, struct span id);
 
+/* Messages without their database were lost by somebody else: the sweep must not finish them off. */
+static int create_database(struct queue *q)
+{
+	bool empty = true;
+	int fd;
+	int error = folder_open(q->messages_fd, ".", &fd);
+	if (error)
+		return error;
+	DIR *folder = fdopendir(fd);
+	if (!folder) {
+		error = -errno;
+		close_fd(&fd);
+		return error;
+	}
+	for (struct dirent *d; empty && (d = readdir(folder));)
+		empty = d->d_name[0] == '.';
+	(void)closedir(folder); /* was only read */
+	return empty ? db_open(q->dirfd, "queue.tdb", DB_DURABLE, DB_CREATE, QUEUE_EXPECTED_RECORDS,
+			   &q->db)
+		     : -EUCLEAN;
+}
+
 int queue_open(int queue_dirfd, bool create, struct queue **ret)
 {
 	struct queue *q = xcalloc(1, sizeof(*q));
@@ -49,7 +71,9 @@ int queue_open(int queue_dirfd, bool create, struct queue **ret)
 			   : folder_open(queue_dirfd, "msg", &q->messages_fd);
 	if (!error)
 		error = db_open(queue_dirfd, "queue.tdb", DB_DURABLE,
-		    create ? DB_CREATE : DB_READ_ONLY, QUEUE_EXPECTED_RECORDS, &q->db);
+		    create ? DB_READ_WRITE : DB_READ_ONLY, QUEUE_EXPECTED_RECORDS, &q->db);
+	if (error == -ENOENT && create)
+		error = create_database(q);
 	if (error) {
 		queue_close(q);
 		return error;

@@ -63,7 +63,10 @@ struct queue_recipient {
 };
 
 struct queue;
-/* queue_dirfd: queue/, kept open by the caller. -ENOENT, -EBUSY, -EUCLEAN. */
+/*
+ * queue_dirfd: queue/, kept open by the caller. -ENOENT, -EBUSY, -EUCLEAN: damaged, or to be created
+ * while msg/ has files, which means that it was lost.
+ */
 must_use int queue_open(int queue_dirfd, bool create, struct queue **ret);
 void queue_close(struct queue *q);
 

@@ -121,6 +121,14 @@ static void test_life_of_a_message(int dir)
 	check(next == INT64_MAX);
 	check_int(queue_sweep(q, 0), 0);
 	queue_close(q);
+	/* messages without a database: no new one, which would make them leftovers */
+	check_int(unlinkat(dir, "queue.tdb", 0), 0);
+	check_int(queue_open(dir, true, &q), 0);
+	queue_close(q);
+	check_int(unlinkat(dir, "queue.tdb", 0), 0);
+	check_int(mknodat(dir, "msg/0x", S_IFREG | 0600, 0), 0);
+	check_int(queue_open(dir, true, &q), -EUCLEAN);
+	check_int(unlinkat(dir, "msg/0x", 0), 0);
 	close_fd(&account);
 }
 
