@@ -32,7 +32,8 @@ static const struct verb verbs[] = {
 	"configuration. What a person wrote is not changed: then it says where it is.",
 	verb_account_disable, true},
     {"account", "enable", "NAME", "take that back", NULL, verb_account_enable, true},
-    {"apppassword", "add", "[--scope=imap|submission|both] [--expires=YYYY-MM-DD] ACCOUNT NAME",
+    {"apppassword", "add",
+	"[--scope=imap|submission|both] [--expires=YYYY-MM-DD[THH:MM:SSZ]] ACCOUNT NAME",
 	"make a further password, for one mail program",
 	"Prints it, this once. It works with every mechanism, beside the account's own.",
 	verb_apppassword_add, false},
@@ -43,7 +44,8 @@ static const struct verb verbs[] = {
     {"logins", NULL, "[--json] [ACCOUNT]", "who logged in or tried to, in the last 30 days",
 	"Account by account, oldest first. Unknown users are in the log only.", verb_logins, false},
     {"tlspubkey", "add",
-	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] [--expires=YYYY-MM-DD] "
+	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] "
+	"[--expires=YYYY-MM-DD[THH:MM:SSZ]] "
 	"[--allow-tls12] ADDRESS [NAME] < FILE",
 	"let a TLS client key log in",
 	"FILE is a certificate, or a public key in PEM. Nothing of the certificate counts but its "

@@ -6,6 +6,8 @@
 
 enum { SECONDS_A_DAY = 86400 };
 
+static bool read_numbers(struct span text, char between, uint64_t max, uint64_t ret[3]);
+
 int option_scope(struct admin *admin, unsigned *scope)
 {
 	const char *text = option_value(admin, "--scope");
@@ -25,22 +27,35 @@ int option_scope(struct admin *admin, unsigned *scope)
 int option_expiry(struct admin *admin, int64_t *expires_s)
 {
 	const char *text = option_value(admin, "--expires");
-	uint64_t part[3];
 	if (!text)
 		return STATUS_OK;
-	struct span rest = span_cstr(text);
-	bool good = true;
-	for (size_t i = 0; i < ARRAY_SIZE(part); i++) {
-		struct span word;
-		bool more = span_cut(rest, '-', &word, &rest);
-		good = good && more == (i < 2) && span_to_u64(word, DATE_YEAR_MAX, &part[i]) == 0;
-	}
-	if (!good || !date_is_real((int)part[0], (int)part[1], (int)part[2]))
-		return problem(STATUS_USAGE, "--expires is a date like 2027-12-31");
-	*expires_s = (date_days((int)part[0], (int)part[1], (int)part[2]) + 1) * SECONDS_A_DAY;
+	struct span rest = span_cstr(text), date, time;
+	bool has_time = span_cut(rest, 'T', &date, &time);
+	uint64_t day[3], clock[3] = {24, 0, 0}; /* the end of that day */
+	bool good = read_numbers(date, '-', DATE_YEAR_MAX, day) &&
+		    date_is_real((int)day[0], (int)day[1], (int)day[2]);
+	if (has_time)
+		good = good && time.n > 0 && time.p[time.n - 1] == 'Z' &&
+		       read_numbers(span_sub(time, 0, time.n - 1), ':', 59, clock) && clock[0] < 24;
+	if (!good)
+		return problem(STATUS_USAGE,
+		    "--expires is a date like 2027-12-31, or a time like 2027-12-31T17:00:00Z");
+	*expires_s = date_days((int)day[0], (int)day[1], (int)day[2]) * SECONDS_A_DAY +
+		     (int64_t)(clock[0] * 3600 + clock[1] * 60 + clock[2]);
 	if (*expires_s <= wall_ms() / 1000)
 		return problem(STATUS_USAGE, "--expires lies in the past");
 	return STATUS_OK;
+}
+
+static bool read_numbers(struct span text, char between, uint64_t max, uint64_t ret[3])
+{
+	struct span rest = text, word;
+	for (size_t i = 0; i < 3; i++) {
+		bool more = span_cut(rest, between, &word, &rest);
+		if (more != (i < 2) || span_to_u64(word, max, &ret[i]) < 0)
+			return false;
+	}
+	return true;
 }
 
 const char *scope_name(unsigned scope)

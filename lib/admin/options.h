@@ -6,7 +6,7 @@
 
 /* --scope=imap|submission|both; untouched where it is not given. An exit status. */
 must_use int option_scope(struct admin *admin, unsigned *scope);
-/* --expires=2027-12-31: until the end of that day, UTC. */
+/* --expires=2027-12-31: until the end of that day, UTC; --expires=2027-12-31T17:00:00Z: until then. */
 must_use int option_expiry(struct admin *admin, int64_t *expires_s);
 const char *scope_name(unsigned scope);
 /* "used=2026-11-23 22:04:05 by imap from 192.0.2.1"; NULL: "used=never". */

@@ -1,0 +1,30 @@
+#!/usr/bin/env bats
+# Spec "revocation": whatever a session was opened with, taking it away ends it within seconds, while
+# it idles, too. One function of revocation.py per test.
+load instance
+
+setup_file() {
+	make_instance
+	"$BUILD/bin/postern" --instance "$INSTANCE" account add carol carol@example.org >/dev/null
+	echo "wonderland-carol" | "$BUILD/bin/postern" --instance "$INSTANCE" account password carol
+	"$BUILD/bin/postern" tlspubkey gen --p256 "$KEYS/carol" >/dev/null
+	register carol carol
+}
+
+play() {
+	cd "$BATS_TEST_DIRNAME" || return 1
+	run timeout 100 python3 -B revocation.py "$1"
+	[ "$status" -eq 0 ] || {
+		echo "$output"
+		return 1
+	}
+}
+
+@test "a key is removed" { play key_removed; }
+@test "a key expires, by the clock and by a changed record" { play key_expires; }
+@test "a key loses its scope" { play key_scope; }
+@test "the password is set anew" { play password_changed; }
+@test "an app password is removed" { play app_password_removed; }
+@test "an app password expires" { play app_password_expires; }
+@test "the account is disabled, and enabled again" { play account_disabled; }
+@test "the key's login address is taken from the account" { play address_removed; }
