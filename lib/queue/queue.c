@@ -331,6 +331,7 @@ int queue_take_in(struct queue *q, int incoming_fd, struct span account, const c
 	    .smtputf8 = e->smtputf8,
 	    .require_tls = e->require_tls,
 	    .return_full = e->return_full,
+	    .return_headers = e->return_headers,
 	    .offset = offset,
 	    .bytes = bytes,
 	    .recipients_left = (uint32_t)e->recipient_count,

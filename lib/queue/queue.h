@@ -43,7 +43,7 @@ struct queue_message {
 	struct span id, account, sender, envid, client;
 	int64_t received_s;
 	enum queue_body body;
-	bool smtputf8, require_tls, return_full;
+	bool smtputf8, require_tls, return_full, return_headers;
 	bool is_notice;		/* one of our own DSNs: never answered by another */
 	uint64_t offset, bytes; /* of the text in msg/ID */
 	uint32_t recipients_left;

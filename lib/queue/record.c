@@ -7,7 +7,13 @@
 
 enum { MESSAGE_VERSION = 1, RECIPIENT_VERSION = 1 };
 
-enum message_bits { SMTPUTF8 = 1, REQUIRE_TLS = 2, RETURN_FULL = 4, IS_NOTICE = 8 };
+enum message_bits {
+	SMTPUTF8 = 1,
+	REQUIRE_TLS = 2,
+	RETURN_FULL = 4,
+	IS_NOTICE = 8,
+	RETURN_HEADERS = 16
+};
 
 void queue_message_encode(const struct queue_message *m, struct str *out)
 {
@@ -18,8 +24,10 @@ void queue_message_encode(const struct queue_message *m, struct str *out)
 	put_span(out, m->client);
 	put_u64(out, (uint64_t)m->received_s);
 	put_u8(out, (uint8_t)m->body);
-	put_u8(out, (uint8_t)((m->smtputf8 ? SMTPUTF8 : 0) | (m->require_tls ? REQUIRE_TLS : 0) |
-			      (m->return_full ? RETURN_FULL : 0) | (m->is_notice ? IS_NOTICE : 0)));
+	put_u8(out,
+	    (uint8_t)((m->smtputf8 ? SMTPUTF8 : 0) | (m->require_tls ? REQUIRE_TLS : 0) |
+		      (m->return_full ? RETURN_FULL : 0) |
+		      (m->return_headers ? RETURN_HEADERS : 0) | (m->is_notice ? IS_NOTICE : 0)));
 	put_u64(out, m->offset);
 	put_u64(out, m->bytes);
 	put_u32(out, m->recipients_left);
@@ -41,6 +49,7 @@ int queue_message_decode(struct span value, struct span id, struct queue_message
 	m.smtputf8 = bits & SMTPUTF8;
 	m.require_tls = bits & REQUIRE_TLS;
 	m.return_full = bits & RETURN_FULL;
+	m.return_headers = bits & RETURN_HEADERS;
 	m.is_notice = bits & IS_NOTICE;
 	m.offset = get_u64(&r);
 	m.bytes = get_u64(&r);

@@ -2,6 +2,17 @@
 
 #include "base/codec.h"
 
+struct job_message *job_last_message(const struct job *j)
+{
+	return j->message_count ? j->messages[j->message_count - 1] : NULL;
+}
+
+void job_close_messages(struct job *j)
+{
+	for (size_t i = 0; i < j->message_count; i++)
+		close_fd(&j->messages[i]->fd);
+}
+
 void job_result_write(const struct job_result *r, struct str *out)
 {
 	struct str record cleanup(str_clear) = STR_INIT(JOB_RESULT_MAX_BYTES);
@@ -33,7 +44,7 @@ int job_result_read(const struct job *j, struct span in, struct job_result *ret,
 	result.attempt.enhanced = get_span(&r);
 	result.attempt.text = get_span(&r);
 	if (reader_end(&r) || result.result > QUEUE_FAILED || result.message >= j->message_count ||
-	    result.recipient >= j->messages[result.message].recipient_count)
+	    result.recipient >= j->messages[result.message]->recipient_count)
 		return -EBADMSG;
 	*ret = result;
 	*ret_used = 4 + (size_t)n;

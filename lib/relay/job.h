@@ -22,14 +22,14 @@ struct job_recipient {
 };
 struct job_message {
 	struct queue_message message;
-	int fd; /* msg/ID, opened by the runner */
+	int fd; /* msg/ID, opened when the worker starts; -1 before, and in the runner after */
 	struct job_recipient *recipients[JOB_RECIPIENTS_MAX];
 	size_t recipient_count;
 };
 struct job {
 	struct job *next;
 	struct plan plan; /* of the first recipient: kind, account, transport, domain, hop */
-	struct job_message messages[JOB_MESSAGES_MAX];
+	struct job_message *messages[JOB_MESSAGES_MAX];
 	size_t message_count;
 	struct arena arena; /* everything above lives here */
 	/* while it runs */
@@ -38,6 +38,9 @@ struct job {
 	struct str results;
 	int64_t started_ms;
 };
+
+struct job_message *job_last_message(const struct job *j); /* NULL: none yet */
+void job_close_messages(struct job *j);
 
 struct job_result {
 	uint32_t message, recipient; /* indexes */

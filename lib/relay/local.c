@@ -91,7 +91,7 @@ void deliver_local(struct worker *w)
 		store_set_quota(s, w->environment->quota_bytes, w->environment->quota_messages);
 	for (size_t i = 0; i < w->job->message_count; i++) {
 		/* several addresses of one account get one copy */
-		int result = error ? error : append(w, s, &w->job->messages[i]);
+		int result = error ? error : append(w, s, w->job->messages[i]);
 		struct queue_attempt answer = answer_of(result);
 		worker_report_message(w, i, result ? QUEUE_DEFERRED : QUEUE_DELIVERED, &answer);
 	}

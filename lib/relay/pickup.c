@@ -192,11 +192,13 @@ static int take_file(const char *name, void *context)
 		return 0;
 	}
 	/* other errors end the run: what was taken in by half must not be delivered */
-	if (!error)
+	if (!error) {
+		struct str from cleanup(str_clear) = STR_INIT(4096);
+		log_quote_word(e.sender, 320, &from);
 		log_line(LOG_LEVEL_INFO,
-		    "queued id=%s account=%.*s from=<%.*s> recipients=%zu bytes=%llu", name,
-		    SPAN_ARG(i->account), SPAN_ARG(e.sender), e.recipient_count,
-		    (unsigned long long)bytes);
+		    "queued id=%s account=%.*s from=<%s> recipients=%zu bytes=%llu", name,
+		    SPAN_ARG(i->account), from.data, e.recipient_count, (unsigned long long)bytes);
+	}
 	return error;
 }
 

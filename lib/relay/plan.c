@@ -109,7 +109,13 @@ int plan_recipient(struct config *c, const struct queue_message *m, const struct
 	struct plan p = {.domain = domain_of(r->address, a), .route = SPAN("")};
 	struct span canonical;
 	bool local = false;
-	int error = config_find_address(c, r->address, a, &p.account, &canonical, &local);
+	/* a notice goes to its account, though the address may have been taken from it meanwhile */
+	int error =
+	    m->is_notice ? config_account(c, m->account, a, &(struct config_account){0}) : -ENOENT;
+	if (error == 0)
+		p.account = m->account;
+	else if (error == -ENOENT)
+		error = config_find_address(c, r->address, a, &p.account, &canonical, &local);
 	if (error == 0) {
 		p.kind = PLAN_LOCAL;
 		p.name = SPAN("local");

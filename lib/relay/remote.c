@@ -246,7 +246,7 @@ static enum queue_result result_of(const struct smtp_outcome *o)
 /* One message: -EIO when the session is over. */
 static int send_message(struct worker *w, struct connection *c, size_t index)
 {
-	struct job_message *m = &w->job->messages[index];
+	struct job_message *m = w->job->messages[index];
 	struct message_reader reader = {m->fd, m->message.offset, m->message.bytes};
 	struct smtp_recipient *to =
 	    ARENA_ARRAY(&w->arena, struct smtp_recipient, m->recipient_count);
@@ -264,6 +264,7 @@ static int send_message(struct worker *w, struct connection *c, size_t index)
 	    .eight_bit = m->message.body != QUEUE_BODY_7BIT,
 	    .smtputf8 = m->message.smtputf8,
 	    .return_full = m->message.return_full,
+	    .return_headers = m->message.return_headers,
 	    .envid = m->message.envid,
 	    .read = read_message,
 	    .context = &reader,

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <search.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -14,15 +13,16 @@
 #include "crypto/crypto.h"
 #include "io/file.h"
 #include "relay/pickup.h"
-#include "relay/job.h"
+#include "relay/jobs.h"
 #include "relay/notice.h"
 #include "sys/log.h"
 
 enum {
-	DUE_MAX = 1000,	     /* recipients looked at in one pass */
-	WAITING_MAX = 200,   /* jobs waiting for a worker: until they go, nothing more is planned */
-	LINGER_S = 30,	     /* the run stays for what is due so soon */
-	JITTER_PERCENT = 10, /* of a wait, either way */
+	DUE_MAX = 1000,	       /* recipients looked at in one pass */
+	LOCAL_WORKERS_MAX = 4, /* besides the others: a slow host never holds up local mail */
+	FAILED_PAUSE_S = 10,   /* before a failed exit: systemd starts the next run at once */
+	LINGER_S = 30,	       /* the run stays for what is due so soon */
+	JITTER_PERCENT = 10,   /* of a wait, either way */
 	RETRY_OWN_FAILURE_S = 60,
 };
 
@@ -33,8 +33,9 @@ struct runner {
 	struct config_global global;
 	struct queue *queue;
 	int state_fd, queue_fd, wake_fd, inotify_fd, lock_fd;
-	struct job *jobs; /* waiting and running, oldest first */
-	void *in_flight;  /* tsearch() tree of "ID:N" */
+	struct jobs jobs;
+	const char *at;	 /* the file at hand, for the message when all fails */
+	bool look, plan; /* what the next pass has to do */
 	int64_t next_due_s;
 };
 
@@ -49,7 +50,8 @@ static int pass(struct runner *r);
 static int plan_due(struct runner *r);
 static void start_jobs(struct runner *r);
 static bool wait_for_events(struct runner *r);
-static void finish_job(struct runner *r, struct job **link);
+static bool read_results(struct runner *r, struct job *j);
+static void finish_job(struct runner *r, struct job *j);
 
 static int64_t now_s(const struct runner *r)
 {
@@ -76,7 +78,8 @@ int runner_run(const struct runner_options *o)
 	    .queue_fd = -1,
 	    .wake_fd = -1,
 	    .inotify_fd = -1,
-	    .lock_fd = -1};
+	    .lock_fd = -1,
+	    .look = true};
 	struct sigaction on_stop = {.sa_handler = request_stop};
 	(void)sigaction(SIGTERM, &on_stop, NULL); /* cannot fail for these signals */
 	(void)sigaction(SIGINT, &on_stop, NULL);
@@ -88,17 +91,18 @@ int runner_run(const struct runner_options *o)
 			break;
 	}
 	teardown(&r);
-	switch (error) {
-	case 0:
-	case -EALREADY: return 0; /* another run is at work */
-	case -ENOENT:
-		log_line(
-		    LOG_LEVEL_ERROR, "no configuration or state: run \"postern config apply\"");
-		return EX_CONFIG;
-	default:
-		log_line(LOG_LEVEL_ERROR, "queue run failed: %s", strerror(-error));
-		return EX_TEMPFAIL;
-	}
+	if (error == 0 || error == -EALREADY) /* the latter: another run is at work */
+		return 0;
+	const char *cure = error == -ENOENT ? "; run \"postern config apply\""
+			   : error == -EUCLEAN
+			       ? "; it is damaged: config.tdb is made again by "
+				 "\"postern config apply\", others come from a backup"
+			       : "";
+	log_line(LOG_LEVEL_ERROR, "queue run failed at %s: %s%s", r.at, strerror(-error), cure);
+	/* the wake marks are still there, and systemd starts the next run at once */
+	if (!stop_requested)
+		(void)sleep(FAILED_PAUSE_S); /* a signal may end it early */
+	return error == -ENOENT ? EX_CONFIG : EX_TEMPFAIL;
 }
 
 /* -- begin and end ------------------------------------------------------------------------------ */
@@ -116,6 +120,7 @@ static int take_lock(struct runner *r)
 static int setup(struct runner *r)
 {
 	int error = crypto_init();
+	r->at = "the state folder";
 	if (!error)
 		error = paths_open_state(r->options->paths, &r->state_fd);
 	if (!error)
@@ -124,6 +129,7 @@ static int setup(struct runner *r)
 		error = take_lock(r);
 	if (!error)
 		error = folder_open(r->queue_fd, "wake", &r->wake_fd);
+	r->at = "queue/queue.tdb";
 	if (!error)
 		error = queue_open(r->queue_fd, true, &r->queue);
 	if (error)
@@ -138,33 +144,21 @@ static int setup(struct runner *r)
 	return queue_sweep(r->queue, wall_ms() / 1000);
 }
 
-static void close_messages(struct job *j)
-{
-	for (size_t i = 0; i < j->message_count; i++)
-		close_fd(&j->messages[i].fd);
-}
-
-static void free_job(struct job *j)
-{
-	close_messages(j);
-	close_fd(&j->results_fd);
-	str_clear(&j->results);
-	arena_clear(&j->arena);
-	free(j);
-}
-
 static void teardown(struct runner *r)
 {
-	while (r->jobs) {
-		struct job *j = r->jobs;
-		r->jobs = j->next;
-		if (j->pid) { /* its attempt is registered: the next one comes by schedule */
-			(void)kill(j->pid, SIGTERM);
-			(void)waitpid(j->pid, NULL, 0);
-		}
-		free_job(j);
+	/* what a worker has reported is noted, or it would be delivered again */
+	for (struct job *j = r->jobs.first; j; j = j->next)
+		if (j->pid)
+			(void)kill(j->pid, SIGTERM); /* it may have ended */
+	for (struct job *j = r->jobs.first, *next; j; j = next) {
+		next = j->next;
+		if (!j->pid)
+			continue;
+		while (read_results(r, j))
+			;
+		finish_job(r, j);
 	}
-	tdestroy(r->in_flight, free);
+	jobs_clear(&r->jobs);
 	queue_close(r->queue);
 	config_close(r->config);
 	arena_clear(&r->arena);
@@ -183,6 +177,7 @@ static int load_config(struct runner *r)
 	int fd cleanup(close_fd) = -1;
 	config_close(r->config);
 	r->config = NULL;
+	r->at = "config/config.tdb";
 	int error = folder_open(r->state_fd, "config", &fd);
 	if (!error)
 		error = config_open(fd, &r->config);
@@ -193,13 +188,18 @@ static int pass(struct runner *r)
 {
 	arena_reset(&r->arena);
 	int error = load_config(r);
-	if (!error)
+	if (!error && r->look) {
+		r->at = "queue/incoming";
 		error = pickup_run(r->queue, r->config, &r->global, r->queue_fd, &r->arena);
-	size_t waiting = 0;
-	for (struct job *j = r->jobs; j; j = j->next)
-		waiting += j->pid == 0;
-	if (!error && waiting < WAITING_MAX)
+		r->plan = true;
+	}
+	r->plan = jobs_drained(&r->jobs) || r->plan || r->next_due_s <= now_s(r);
+	r->look = false;
+	if (!error && r->plan) {
+		r->at = "queue/queue.tdb";
+		r->plan = false;
 		error = plan_due(r);
+	}
 	if (!error)
 		start_jobs(r);
 	return error;
@@ -207,41 +207,10 @@ static int pass(struct runner *r)
 
 /* -- planning ----------------------------------------------------------------------------------- */
 
-static int compare_text(const void *a, const void *b)
+static bool is_in_hand(struct span id, uint32_t number, void *context)
 {
-	return strcmp(a, b);
-}
-
-static const char *flight_name(struct span id, uint32_t number, struct str *name)
-{
-	str_reset(name);
-	str_append(name, id);
-	str_append_char(name, ':');
-	str_append_u64(name, number);
-	return name->data;
-}
-
-static bool is_in_flight(struct span id, uint32_t number, void *context)
-{
-	struct runner *r = context;
-	struct str name cleanup(str_clear) = STR_INIT(QUEUE_ID_MAX_BYTES + 16);
-	return tfind(flight_name(id, number, &name), &r->in_flight, compare_text) != NULL;
-}
-
-static void set_in_flight(struct runner *r, struct span id, uint32_t number, bool on)
-{
-	struct str name cleanup(str_clear) = STR_INIT(QUEUE_ID_MAX_BYTES + 16);
-	const char *text = flight_name(id, number, &name);
-	if (on) {
-		(void)tsearch(xstrdup(text), &r->in_flight, compare_text); /* never there already */
-		return;
-	}
-	char **found = tfind(text, &r->in_flight, compare_text);
-	if (!found)
-		return;
-	char *held = *found;
-	(void)tdelete(held, &r->in_flight, compare_text); /* its parent says nothing */
-	free(held);
+	const struct runner *r = context;
+	return jobs_hold(&r->jobs, id, number);
 }
 
 /* Attempt number `attempts` (from 1) has been made at now: when does the next one come? */
@@ -257,61 +226,35 @@ static int64_t next_attempt_s(const struct runner *r, uint32_t attempts, int64_t
 	return now + wait - spread + (spread ? random % (2 * spread + 1) : 0);
 }
 
-/* A transport's own limits go before the general ones. */
-static size_t messages_max(const struct plan *p)
-{
-	uint32_t limit = p->kind == PLAN_TRANSPORT ? p->transport.messages_per_connection : 0;
-	return limit ? MIN(limit, (uint32_t)JOB_MESSAGES_MAX) : JOB_MESSAGES_MAX;
-}
-
 static size_t workers_max(const struct runner *r, const struct plan *p)
 {
 	uint32_t limit = p->kind == PLAN_TRANSPORT ? p->transport.connections : 0;
+	if (p->kind == PLAN_LOCAL)
+		return 1; /* two would only wait for each other's lock */
 	return limit ? limit : r->global.concurrency_per_host;
-}
-
-/* A waiting job for the hop with room for this message, or a new one. */
-static struct job *job_for(struct runner *r, struct span hop, struct span id)
-{
-	struct job **link = &r->jobs;
-	for (; *link; link = &(*link)->next) {
-		struct job *j = *link;
-		const struct job_message *last =
-		    j->message_count ? &j->messages[j->message_count - 1] : NULL;
-		bool same = last && span_equal(last->message.id, id);
-		if (j->pid == 0 && span_equal(j->plan.hop, hop) &&
-		    (same ? last->recipient_count < JOB_RECIPIENTS_MAX
-			  : j->message_count < messages_max(&j->plan)))
-			return j;
-	}
-	struct job *j = xcalloc(1, sizeof(*j));
-	*link = j;
-	j->results_fd = -1;
-	str_init(&j->results, JOB_RESULT_MAX_BYTES * 64);
-	return j;
 }
 
 static int add_message(struct runner *r, struct job *j, struct span id)
 {
-	struct job_message *m = &j->messages[j->message_count];
+	struct job_message *m = ARENA_NEW(&j->arena, struct job_message);
 	int error = queue_message(r->queue, id, &j->arena, &m->message);
 	if (error)
 		return error;
 	m->fd = -1; /* until a worker starts: thousands may wait, and fds are few */
-	j->message_count++;
+	j->messages[j->message_count++] = m;
 	return 0;
 }
 
 /* Read again, into the job's own memory: the pass's arena is reset before the job ends. */
 static int add_to_job(struct runner *r, const struct plan *p, const struct queue_recipient *due)
 {
-	struct job *j = job_for(r, p->hop, due->id);
-	bool known =
-	    j->message_count && span_equal(j->messages[j->message_count - 1].message.id, due->id);
+	struct job *j = jobs_for(&r->jobs, p->hop, due->id);
+	const struct job_message *last = job_last_message(j);
+	bool known = last && span_equal(last->message.id, due->id);
 	int error = known ? 0 : add_message(r, j, due->id);
 	if (error)
 		return error;
-	struct job_message *m = &j->messages[j->message_count - 1];
+	struct job_message *m = job_last_message(j);
 	struct job_recipient *to = ARENA_NEW(&j->arena, struct job_recipient);
 	error = queue_recipient(r->queue, due->id, due->number, &j->arena, &to->recipient);
 	to->recipient.attempts = due->attempts; /* routes count those made before this one */
@@ -321,7 +264,7 @@ static int add_to_job(struct runner *r, const struct plan *p, const struct queue
 		return error;
 	to->route = arena_span(&j->arena, p->route);
 	m->recipients[m->recipient_count++] = to;
-	set_in_flight(r, due->id, due->number, true);
+	jobs_add_in_flight(&r->jobs, due->id, due->number);
 	return 0;
 }
 
@@ -380,7 +323,7 @@ static int plan_due(struct runner *r)
 	size_t count, registered = 0, noticed = 0;
 	int64_t now = now_s(r);
 	int error = queue_due(
-	    r->queue, now, DUE_MAX, is_in_flight, r, &r->arena, &due, &count, &r->next_due_s);
+	    r->queue, now, DUE_MAX, is_in_hand, r, &r->arena, &due, &count, &r->next_due_s);
 	if (error || count == 0)
 		return error;
 	struct plan *plans = ARENA_ARRAY(&r->arena, struct plan, count);
@@ -399,6 +342,11 @@ static int plan_due(struct runner *r)
 			error = plan_recipient(
 			    r->config, &messages[at], &due[at], &r->arena, &plans[at]);
 		next_s[at] = next_attempt_s(r, due[at].attempts + 1, now);
+		if (!error && plans[at].kind != PLAN_ANSWER &&
+		    !jobs_have_room(&r->jobs, plans[at].hop)) {
+			jobs_put_off(&r->jobs, plans[at].hop, due[at].id, due[at].number);
+			registered--; /* it stays due */
+		}
 	}
 	/* before any worker starts: whatever crashes from here on cannot make a hot loop */
 	if (!error && registered)
@@ -411,8 +359,10 @@ static int plan_due(struct runner *r)
 		error = settle(r, &messages[i], &due[i], &plans[i]);
 		notices[noticed++] = due[i];
 	}
-	if (noticed || count == DUE_MAX)
-		r->next_due_s = now; /* the notices, and what did not fit into this pass */
+	if (noticed || count == DUE_MAX) { /* the notices, and what did not fit into this pass */
+		r->next_due_s = now;
+		r->plan = true;
+	}
 	return error ? error : send_notices(r, notices, noticed);
 }
 
@@ -422,7 +372,7 @@ static int plan_due(struct runner *r)
 static int open_messages(struct runner *r, struct job *j)
 {
 	for (size_t i = 0; i < j->message_count; i++) {
-		struct job_message *m = &j->messages[i];
+		struct job_message *m = j->messages[i];
 		int error = queue_message_open(r->queue, m->message.id, &m->fd);
 		if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
 			return error;
@@ -450,7 +400,7 @@ static int start_worker(struct runner *r, struct job *j)
 	pid_t pid = error ? -1 : fork();
 	if (pid < 0) {
 		error = error ? error : -errno;
-		close_messages(j);
+		job_close_messages(j);
 		close_fd(&fds[0]);
 		close_fd(&fds[1]);
 		return error;
@@ -461,29 +411,25 @@ static int start_worker(struct runner *r, struct job *j)
 		worker_run(j, &e, fds[1]);
 	}
 	close_fd(&fds[1]);
-	close_messages(j);
+	job_close_messages(j);
 	j->pid = pid;
 	j->results_fd = fds[0];
 	j->started_ms = monotonic_ms();
 	return 0;
 }
 
-static size_t running(const struct runner *r, struct span hop)
+static bool may_start(const struct runner *r, const struct job *j)
 {
-	size_t n = 0;
-	for (const struct job *j = r->jobs; j; j = j->next)
-		n += j->pid && (hop.n == 0 || span_equal(j->plan.hop, hop));
-	return n;
+	bool local = j->plan.kind == PLAN_LOCAL;
+	size_t others = jobs_running(&r->jobs, local ? JOBS_LOCAL : JOBS_REMOTE);
+	return j->pid == 0 && others < (local ? LOCAL_WORKERS_MAX : r->global.concurrency) &&
+	       jobs_running_to(&r->jobs, j->plan.hop) < workers_max(r, &j->plan);
 }
 
 static void start_jobs(struct runner *r)
 {
-	for (struct job *j = r->jobs; j; j = j->next) {
-		if (running(r, SPAN("")) >= r->global.concurrency)
-			return;
-		if (j->pid || running(r, j->plan.hop) >= workers_max(r, &j->plan))
-			continue;
-		int error = start_worker(r, j);
+	for (struct job *j = r->jobs.first; j; j = j->next) {
+		int error = may_start(r, j) ? start_worker(r, j) : 0;
 		if (error) {
 			log_line(LOG_LEVEL_ERROR, "cannot start a worker: %s", strerror(-error));
 			return;
@@ -493,7 +439,7 @@ static void start_jobs(struct runner *r)
 
 static void record_result(struct runner *r, struct job *j, const struct job_result *result)
 {
-	struct job_message *m = &j->messages[result->message];
+	struct job_message *m = j->messages[result->message];
 	struct job_recipient *to = m->recipients[result->recipient];
 	struct queue_attempt a = result->attempt;
 	if (to->reported)
@@ -517,13 +463,16 @@ static void log_result(struct span transport, const struct queue_message *m,
 {
 	static const char *const names[] = {"delivered", "relayed", "deferred", "failed"};
 	struct str text cleanup(str_clear) = STR_INIT(4096);
+	struct str from cleanup(str_clear) = STR_INIT(4096);
+	struct str recipient cleanup(str_clear) = STR_INIT(4096);
 	log_quote(a->text, 300, &text);
+	log_quote_word(m->sender, 320, &from);
+	log_quote_word(to->address, 320, &recipient);
 	log_line(result >= QUEUE_DEFERRED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-	    "%s id=%.*s account=%.*s from=<%.*s> to=<%.*s> transport=%.*s host=%.*s attempt=%u "
+	    "%s id=%.*s account=%.*s from=<%s> to=<%s> transport=%.*s host=%.*s attempt=%u "
 	    "answer=\"%u %s\"",
-	    names[result], SPAN_ARG(m->id), SPAN_ARG(m->account), SPAN_ARG(m->sender),
-	    SPAN_ARG(to->address), SPAN_ARG(transport), SPAN_ARG(a->host), attempt, a->code,
-	    text.data);
+	    names[result], SPAN_ARG(m->id), SPAN_ARG(m->account), from.data, recipient.data,
+	    SPAN_ARG(transport), SPAN_ARG(a->host), attempt, a->code, text.data);
 }
 
 /* Reads what the worker says; false at its end. */
@@ -549,33 +498,30 @@ static bool read_results(struct runner *r, struct job *j)
 	}
 }
 
-static void finish_job(struct runner *r, struct job **link)
+static void finish_job(struct runner *r, struct job *j)
 {
-	struct job *j = *link;
 	struct notice_context c = {r->queue, r->config, &r->global, now_s(r)};
 	int status = 0;
 	(void)kill(j->pid, SIGKILL); /* it has closed its pipe: it is at its end, or broken */
 	(void)waitpid(j->pid, &status, 0);
 	for (uint32_t i = 0; i < j->message_count; i++) {
-		struct job_message *m = &j->messages[i];
+		struct job_message *m = j->messages[i];
 		uint32_t numbers[JOB_RECIPIENTS_MAX];
 		for (uint32_t k = 0; k < m->recipient_count; k++) {
-			struct queue_recipient *to = &m->recipients[k]->recipient;
-			numbers[k] = to->number;
+			numbers[k] = m->recipients[k]->recipient.number;
 			struct job_result lost = {i, k, QUEUE_DEFERRED,
 			    {.enhanced = SPAN("4.3.0"),
 				.text = SPAN("the delivery was interrupted")}};
 			if (!m->recipients[k]->reported)
 				record_result(r, j, &lost);
-			set_in_flight(r, to->id, to->number, false);
 		}
 		int error = notice_send(&c, m->message.id, numbers, m->recipient_count);
 		if (error)
 			log_line(LOG_LEVEL_ERROR, "cannot make the notice about %.*s: %s",
 			    SPAN_ARG(m->message.id), strerror(-error));
 	}
-	*link = j->next;
-	free_job(j);
+	jobs_remove(&r->jobs, j);
+	r->plan = true; /* the notices are due */
 }
 
 /* -- waiting ------------------------------------------------------------------------------------ */
@@ -584,7 +530,7 @@ static void finish_job(struct runner *r, struct job **link)
 static int idle_ms(const struct runner *r)
 {
 	int64_t left_s = r->next_due_s == INT64_MAX ? INT64_MAX : MAX(r->next_due_s - now_s(r), 0);
-	bool busy = r->jobs != NULL;
+	bool busy = r->jobs.first != NULL;
 	/* a clock of the tests stands still while the run waits */
 	int64_t linger_s = r->options->clock_file ? 0 : LINGER_S;
 	if (!busy && !r->options->wait && left_s > linger_s)
@@ -603,32 +549,34 @@ static bool wake_is_empty(const struct runner *r)
 /* False when the run is over. */
 static bool wait_for_events(struct runner *r)
 {
-	struct pollfd p[256] = {{.fd = r->inotify_fd, .events = POLLIN}};
-	struct job *at[ARRAY_SIZE(p)] = {0};
+	size_t room = 1 + jobs_running(&r->jobs, JOBS_LOCAL) + jobs_running(&r->jobs, JOBS_REMOTE);
+	struct pollfd *p = ARENA_ARRAY(&r->arena, struct pollfd, room);
+	struct job **at = ARENA_ARRAY(&r->arena, struct job *, room);
 	nfds_t n = 1;
-	for (struct job *j = r->jobs; j && n < ARRAY_SIZE(p); j = j->next) {
+	p[0] = (struct pollfd){.fd = r->inotify_fd, .events = POLLIN};
+	for (struct job *j = r->jobs.first; j; j = j->next) {
 		if (!j->pid)
 			continue;
 		at[n] = j;
 		p[n++] = (struct pollfd){.fd = j->results_fd, .events = POLLIN};
 	}
-	int ms = idle_ms(r);
-	if (ms == -2)
-		return !wake_is_empty(r);
-	if (poll(p, n, ms) < 0)
+	int ms = r->plan ? 0 : idle_ms(r);
+	if (ms == -2) {
+		r->look = !wake_is_empty(r);
+		return r->look;
+	}
+	int ready = poll(p, n, ms);
+	if (ready < 0)
 		return true; /* a signal: the loop looks at stop_requested */
+	r->look = p[0].revents || r->inotify_fd < 0 || (ready == 0 && !r->plan);
 	if (p[0].revents) {
 		char events[4096];
 		ignore_result(read(r->inotify_fd, events, sizeof(events)) < 0); /* the pass looks */
 	}
 	for (nfds_t i = 1; i < n; i++) {
 		bool hangs = monotonic_ms() - at[i]->started_ms > WORKER_LIFETIME_S * 1000LL;
-		if (!hangs && (!p[i].revents || read_results(r, at[i])))
-			continue;
-		struct job **link = &r->jobs;
-		while (*link != at[i])
-			link = &(*link)->next;
-		finish_job(r, link);
+		if (hangs || (p[i].revents && !read_results(r, at[i])))
+			finish_job(r, at[i]);
 	}
 	return true;
 }

@@ -17,13 +17,13 @@ void worker_report(struct worker *w, size_t message, size_t recipient, enum queu
 	assert(!out.failed); /* its fields were cut to fit */
 	if (fd_write_all(w->results_fd, str_span(&out)))
 		_exit(1);
-	w->job->messages[message].recipients[recipient]->reported = true;
+	w->job->messages[message]->recipients[recipient]->reported = true;
 }
 
 void worker_report_message(
     struct worker *w, size_t message, enum queue_result result, const struct queue_attempt *attempt)
 {
-	struct job_message *m = &w->job->messages[message];
+	struct job_message *m = w->job->messages[message];
 	for (size_t i = 0; i < m->recipient_count; i++)
 		if (!m->recipients[i]->reported)
 			worker_report(w, message, i, result, attempt);

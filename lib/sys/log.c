@@ -114,14 +114,14 @@ int log_fd(void)
 	return log_state.fd;
 }
 
-void log_quote(struct span s, size_t max, struct str *out)
+static void quote(struct span s, size_t max, const char *escaped, struct str *out)
 {
 	struct span rest = span_sub(s, 0, max);
 
 	while (rest.n) {
 		unsigned char c = (unsigned char)rest.p[0];
 		size_t n = utf8_length(rest);
-		if (n > 1 || (n == 1 && !ascii_is_control(c) && c != '\\' && c != '"')) {
+		if (n > 1 || (n == 1 && !ascii_is_control(c) && !strchr(escaped, c))) {
 			str_append(out, span_sub(rest, 0, n));
 		} else {
 			str_format(out, "\\x%02x", c);
@@ -131,6 +131,16 @@ void log_quote(struct span s, size_t max, struct str *out)
 	}
 	if (s.n > max)
 		str_append_cstr(out, "...");
+}
+
+void log_quote(struct span s, size_t max, struct str *out)
+{
+	quote(s, max, "\\\"", out);
+}
+
+void log_quote_word(struct span s, size_t max, struct str *out)
+{
+	quote(s, max, "\\\" <>", out);
 }
 
 /*

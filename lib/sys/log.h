@@ -28,4 +28,6 @@ void log_set_context(struct span context);
 int log_fd(void); /* -1: none */
 /* Appends s with everything but printable ASCII and valid UTF-8 as \xNN, at most max bytes of it. */
 void log_quote(struct span s, size_t max, struct str *out);
+/* The same, and blanks, '<' and '>', too: for a value that stands without quotes, as an address. */
+void log_quote_word(struct span s, size_t max, struct str *out);
 #endif

@@ -199,3 +199,50 @@ mechanisms = {\"SCRAM-SHA-1\"}")"
 	run pgrep -f -- "--instance $A"
 	[ "$status" -eq 1 ]
 }
+
+@test "local mail does not wait for any number of hosts that hang" {
+	local port transports="" routes="" i
+	port=$((20000 + RANDOM % 30000))
+	nc -lk 127.0.0.1 "$port" >/dev/null 3>&- &
+	local hang=$!
+	for ((i = 0; i < 6; i++)); do
+		transports+="transport \"t$i\" {
+			kind = submission
+			host = \"127.0.0.1\"
+			port = $port
+		}
+		"
+		routes+="route {
+			to-domain = {\"d$i.example\"}
+			transport = \"t$i\"
+		}
+		"
+	done
+	sender "concurrency = 3
+		$transports $routes"
+	for ((i = 0; i < 6; i++)); do submit stuck "x@d$i.example"; done
+	timeout 60 "$BUILD/bin/queue-runner" --instance "$A" --log=stderr >"$A/first" 2>&1 3>&- &
+	local first=$!
+	sleep 0.5
+	submit quick user@localhost
+	for ((i = 0; i < 20; i++)); do
+		! inbox_of_sender | grep -q "Subject: quick" || break
+		sleep 0.05
+	done
+	kill "$first" "$hang"
+	wait "$first" "$hang" || true
+	[ "$i" -lt 20 ]
+}
+
+@test "a damaged queue: says which file and what to do, and does not start over at once" {
+	sender ""
+	submit damaged user@localhost
+	head -c 20000 /dev/urandom >"$A/state/queue/queue.tdb"
+	local started=$SECONDS
+	run "$BUILD/bin/queue-runner" --instance "$A" --log=stderr
+	[ "$status" -eq 75 ]
+	[[ $output == *"queue/queue.tdb"*"backup"* ]]
+	[ $((SECONDS - started)) -ge 9 ]
+	# nothing was lost: the message is where submission put it
+	[ "$(find "$A/state/queue/incoming/user" -type f | wc -l)" -eq 1 ]
+}

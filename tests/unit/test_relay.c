@@ -68,8 +68,8 @@ static void test_dsn(void)
 /* What a worker says is checked: it may have met a hostile server. */
 static void test_results(void)
 {
-	struct job j = {.message_count = 1};
-	j.messages[0].recipient_count = 2;
+	struct job_message to_two = {.recipient_count = 2};
+	struct job j = {.messages = {&to_two}, .message_count = 1};
 	struct str out cleanup(str_clear) = STR_INIT(JOB_RESULT_MAX_BYTES);
 	struct job_result in = {0, 1, QUEUE_FAILED,
 	    {.when_s = 7,
@@ -87,7 +87,7 @@ static void test_results(void)
 	check_int(used, out.n);
 	check(got.recipient == 1 && got.result == QUEUE_FAILED && got.attempt.code == 550);
 	check_span(got.attempt.text, SPAN("t"));
-	j.messages[0].recipient_count = 1;
+	to_two.recipient_count = 1;
 	check_int(job_result_read(&j, str_span(&out), &got, &used), -EBADMSG);
 	check_int(job_result_read(&j, SPAN("\xff\xff\xff\xff"), &got, &used), -EBADMSG);
 }
