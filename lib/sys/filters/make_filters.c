@@ -26,6 +26,9 @@
 
 #include "base/base.h"
 
+/* libseccomp's macros leave out the second datum where a comparison has but one. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 /* In the place of the process's own pid, which sandbox.c puts there; no pid is so large. */
 enum { FILTER_SELF = 0x7fffffff };
 
