@@ -19,6 +19,8 @@ static int find_credentials(void *context, struct span user, enum hash h, struct
 static bool may_use(struct config *config, struct span account, enum hash h, struct arena *a);
 static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
+static void put_fake_salt(const struct login_lookup *l, struct span name, struct arena *arena,
+    struct sasl_credentials *ret);
 static void canonical_unknown(struct span user, struct str *ret);
 static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
     struct span *ret_address);
@@ -165,15 +167,10 @@ static int find_credentials(
 	if (rc < 0 && rc != -ENOENT && rc != -EINVAL)
 		return rc;
 	if (found.verifier_count == 0) {
-		struct str name cleanup(str_clear) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 		if (known)
-			str_append(&name, account);
+			put_fake_salt(l, account, arena, &found);
 		else
-			canonical_unknown(user, &name);
-		uint8_t salt[SALT_BYTES];
-		keys_fake_salt(l->secret, str_span(&name), salt);
-		found.salt = arena_span(arena, span_of(salt, sizeof(salt)));
-		found.iterations = l->iterations;
+			login_unknown_credentials(l, user, arena, &found);
 	}
 	if (known) {
 		found.account = account;
@@ -188,6 +185,26 @@ static bool may_use(struct config *config, struct span account, enum hash h, str
 {
 	struct config_account c;
 	return h != HASH_MD5 || (config_account(config, account, a, &c) == 0 && c.cram_md5);
+}
+
+void login_unknown_credentials(const struct login_lookup *l, struct span user, struct arena *arena,
+    struct sasl_credentials *ret)
+{
+	struct str name cleanup(str_clear) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
+
+	*ret = (struct sasl_credentials){0};
+	canonical_unknown(user, &name);
+	put_fake_salt(l, str_span(&name), arena, ret);
+}
+
+static void put_fake_salt(const struct login_lookup *l, struct span name, struct arena *arena,
+    struct sasl_credentials *ret)
+{
+	uint8_t salt[SALT_BYTES];
+
+	keys_fake_salt(l->secret, name, salt);
+	ret->salt = arena_span(arena, span_of(salt, sizeof(salt)));
+	ret->iterations = l->iterations;
 }
 
 static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, struct arena *arena,

@@ -45,6 +45,12 @@ struct login_lookup {
 	uint8_t secret[KEYS_SECRET_BYTES];
 	uint32_t iterations; /* of unknown users; both from keys_secret(). 0: every look-up fails */
 };
+/*
+ * What is told of a name that is nobody's: a salt that is the same at each attempt, of the name's
+ * canonical form, and no verifier.
+ */
+void login_unknown_credentials(const struct login_lookup *l, struct span user, struct arena *arena,
+    struct sasl_credentials *ret);
 /* Borrows l. */
 struct sasl_lookup login_sasl_lookup(struct login_lookup *l);
 

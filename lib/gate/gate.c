@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "gate/relay.h"
 #include "smtp/command.h"
+#include "sys/stop.h"
 
 static enum gate_end start_in_plaintext(struct gate *g, struct message_refused *ret_refused);
 static enum gate_end ask_welcome(struct gate *g, struct message_refused *ret_refused);
@@ -58,6 +59,9 @@ static enum gate_end converse(struct gate *g)
 	struct message_refused refused = {0};
 	enum gate_end end = GATE_GO_ON;
 
+	stop_catch();
+	stream_set_stoppable(g->client);
+	stream_set_stoppable(g->session);
 	stream_set_timeout(g->session, GATE_SESSION_MS, GATE_SESSION_MS);
 	stream_set_timeout(g->client, GATE_READ_MS, GATE_READ_MS);
 	if (g->implicit_tls)
@@ -87,8 +91,10 @@ enum gate_end gate_start_tls(struct gate *g, struct message_refused *ret_refused
 	/* Whatever is buffered here was sent in the clear: a command injection, not a handshake. */
 	if (stream_buffered(g->client).n || stream_swap(g->client, none, &below) < 0)
 		return GATE_LOST;
+	stop_release(); /* in the middle of a handshake nobody could read a last word */
 	int rc = tls_accept(
 	    g->tls_server, below, monotonic_ms() + GATE_HANDSHAKE_MS, &tls, &g->tls_error);
+	stop_catch();
 	if (rc < 0) {
 		stream_fail(g->client, rc);
 		g->channel = none;
@@ -227,7 +233,7 @@ static enum gate_end send_response(struct gate *g, const char *prefix)
 }
 
 /*
- * Before hanging up on a client that was too slow, or without a session. The stream may have failed
+ * Before hanging up at SIGTERM, on a client that was too slow, or without a session. The stream may have failed
  * already, so the words go past it, if they can go at once.
  */
 static void say_last_words(struct gate *g, enum gate_end end)
@@ -236,7 +242,10 @@ static void say_last_words(struct gate *g, enum gate_end end)
 	struct span words;
 	short wait;
 
-	if (end == GATE_NO_SESSION)
+	if (stop_requested() && (end == GATE_LOST || end == GATE_NO_SESSION))
+		words = is_imap ? SPAN("* BYE The server is going down, try again\r\n")
+				: SPAN("421 4.3.2 The server is going down, try again\r\n");
+	else if (end == GATE_NO_SESSION)
 		words = is_imap ? SPAN("* BYE [UNAVAILABLE] Internal error, try again later\r\n")
 				: SPAN("421 4.3.0 Internal error, try again later\r\n");
 	else if (end == GATE_LOST && stream_error(g->client) == -ETIMEDOUT)

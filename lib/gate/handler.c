@@ -15,6 +15,7 @@
 #include "gate/session.h"
 #include "io/file.h"
 #include "sys/sandbox.h"
+#include "sys/stop.h"
 #include "tls/proof.h"
 
 /*
@@ -431,7 +432,7 @@ static int read_pem(struct span path, struct str *out)
 
 static void log_session_end(const struct start *s, int status)
 {
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !(WTERMSIG(status) == SIGTERM && stop_requested()))
 		s->handler->log(LOG_LEVEL_ERROR, "the session was ended by signal %d%s",
 		    WTERMSIG(status),
 		    WTERMSIG(status) == SIGSYS ? " (a call that its cage forbids)" : "");

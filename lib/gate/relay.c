@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/socket.h>
+
+#include "sys/stop.h"
 
 enum flow_state {
 	FLOW_OPEN,
@@ -20,10 +21,6 @@ struct flow {
 	bool broken;		     /* the target is gone: what comes is thrown away */
 };
 
-static volatile sig_atomic_t must_stop; /* a signal handler has nowhere else to say it */
-
-static void on_sigterm(int number);
-static void catch_sigterm(void);
 static void flow_init(struct flow *f, struct channel *from, struct channel *to, struct span first);
 static bool flow_step(struct flow *f);
 static bool flow_fill(struct flow *f);
@@ -39,11 +36,10 @@ void relay_run(struct channel client, struct span from_client, struct channel se
 	int64_t last_progress_ms = monotonic_ms(), stop_ms = INT64_MAX;
 	bool unanswered = false; /* bytes of the client, since the session last said something */
 
-	catch_sigterm();
 	flow_init(&up, &client, &session, from_client);
 	flow_init(&down, &session, &client, from_session);
 	for (;;) {
-		if (must_stop && stop_ms == INT64_MAX)
+		if (stop_requested() && stop_ms == INT64_MAX)
 			stop_ms = monotonic_ms() + RELAY_STOP_MS;
 		if (monotonic_ms() >= stop_ms && up.state == FLOW_OPEN)
 			up.state = FLOW_ENDING; /* to the session as if the client had ended */
@@ -83,27 +79,6 @@ void relay_run(struct channel client, struct span from_client, struct channel se
 	if (down.state == FLOW_DONE && !down.broken)
 		relay_linger(&client);
 	channel_close(&client);
-}
-
-static void on_sigterm(int number)
-{
-	(void)number;
-	must_stop = 1;
-}
-
-/*
- * At SIGTERM the session, which got it too, has its last word (BYE) and ends; where it did not, it is
- * told after RELAY_STOP_MS that the client has ended. The signal is blocked but for the wait, so that none is missed between the look and the wait.
- */
-static void catch_sigterm(void)
-{
-	struct sigaction action = {.sa_handler = on_sigterm};
-	sigset_t blocked;
-
-	(void)sigemptyset(&blocked); /* none of these can fail for a valid signal */
-	(void)sigaddset(&blocked, SIGTERM);
-	(void)sigprocmask(SIG_BLOCK, &blocked, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
 }
 
 static void flow_init(struct flow *f, struct channel *from, struct channel *to, struct span first)
@@ -216,10 +191,7 @@ static int wait_for_events(const struct flow *up, const struct flow *down, int t
 	 * An end that is polled for nothing reports its hangup all the same where it is polled at
 	 * all; where it is not, the other direction's next write finds out.
 	 */
-	struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000};
-	sigset_t none;
-	(void)sigemptyset(&none);
-	int ready = ppoll(p, n, timeout_ms < 0 ? NULL : &timeout, &none);
+	int ready = stop_poll(p, n, timeout_ms);
 	if (ready < 0 && errno != EINTR)
 		return -errno;
 	return MAX(ready, 0);

@@ -1,5 +1,6 @@
 #include "gate/session.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
@@ -16,6 +17,7 @@
 static void note_success(struct decision *d);
 static void remember_pending(const struct decision *d);
 static int open_history(const struct decision *d, struct span account, int *ret);
+static void forget_secret(struct decision *d);
 static int open_folder(const struct decision *d, int parent, int *ret);
 static int open_changes(const struct session *s);
 static int watch(int inotify, int fd, uint32_t mask);
@@ -178,14 +180,30 @@ int session_enter_account_cage(struct decision *d)
 	if (rc < 0)
 		return rc;
 	session_report_missing(d, &missing);
-	/* It made salts of unknown names; what a session asks about from now on is itself. */
-	explicit_bzero(d->guard.lookup.secret, sizeof(d->guard.lookup.secret));
-	random_bytes(d->guard.lookup.secret, sizeof(d->guard.lookup.secret));
+	forget_secret(d);
 #ifdef FAULT_POINTS
 	if (fault("probe-session"))
 		sandbox_probe("session", STDERR_FILENO);
 #endif
 	return 0;
+}
+
+/*
+ * keys/secret, of which salts of unknown names are made, must not stay. One made of it does, so that
+ * in each session of this account such a name has one salt, and tells nothing of the others'. The
+ * label is no name that a client can ask about: those have no NUL.
+ */
+static void forget_secret(struct decision *d)
+{
+	struct str label cleanup(str_clear) = STR_INIT(NAME_MAX + 10);
+	uint8_t *secret = d->guard.lookup.secret, made[HASH_MAX_BYTES];
+
+	static_assert(KEYS_SECRET_BYTES <= 32, "of SHA-256");
+	str_append(&label, SPAN("\0session\0"));
+	str_append(&label, d->session.account.name);
+	hash_hmac(HASH_SHA256, span_of((char *)secret, KEYS_SECRET_BYTES), str_span(&label), made);
+	memcpy(secret, made, KEYS_SECRET_BYTES);
+	explicit_bzero(made, sizeof(made));
 }
 
 int session_serve(struct decision *d)
@@ -460,10 +478,7 @@ static int session_credentials(
 
 	if (rc != -EACCES)
 		return rc;
-	uint8_t *salt = arena_alloc(arena, SALT_BYTES);
-	keys_fake_salt(lookup->secret, user, salt);
-	*ret = (struct sasl_credentials){
-	    .salt = span_of(salt, SALT_BYTES), .iterations = lookup->iterations};
+	login_unknown_credentials(lookup, user, arena, ret);
 	return 0;
 }
 

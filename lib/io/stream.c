@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "io/file.h"
+#include "sys/stop.h"
 
 struct stream {
 	struct channel channel;
@@ -12,7 +13,7 @@ struct stream {
 	int read_timeout_ms, write_timeout_ms;
 	int64_t deadline_ms;
 	int error, read_error; /* the latter is of reading only */
-	bool end_of_input;
+	bool end_of_input, stoppable;
 };
 
 enum direction { READING, WRITING };
@@ -45,6 +46,11 @@ void stream_set_timeout(struct stream *s, int read_ms, int write_ms)
 {
 	s->read_timeout_ms = read_ms;
 	s->write_timeout_ms = write_ms;
+}
+
+void stream_set_stoppable(struct stream *s)
+{
+	s->stoppable = true;
 }
 
 void stream_set_deadline(struct stream *s, int64_t deadline_ms)
@@ -87,7 +93,9 @@ static int wait_ready(struct stream *s, short events, enum direction d, int64_t 
 		    .fd = events & POLLIN ? s->channel.fd_in : s->channel.fd_out,
 		    .events = events,
 		};
-		int n = poll(&p, 1, (int)left);
+		if (s->stoppable && stop_requested())
+			return -ECANCELED;
+		int n = s->stoppable ? stop_poll(&p, 1, (int)left) : poll(&p, 1, (int)left);
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
@@ -252,7 +260,7 @@ int stream_wait(struct stream *s, int other_fd, int timeout_ms)
 	    {.fd = wait & POLLIN ? s->channel.fd_in : s->channel.fd_out, .events = wait},
 	    {.fd = other_fd, .events = POLLIN},
 	};
-	int ready = poll(p, 2, (int)left);
+	int ready = stop_poll(p, 2, (int)left);
 	if (ready < 0)
 		return -errno;
 	if (ready == 0)

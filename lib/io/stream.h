@@ -58,6 +58,8 @@ void stream_free(struct stream *s); /* closes the channel without flushing; NULL
 void stream_set_timeout(struct stream *s, int read_ms, int write_ms);
 /* In addition an absolute end of everything, in monotonic_ms(); INT64_MAX: none (the default). */
 void stream_set_deadline(struct stream *s, int64_t deadline_ms);
+/* SIGTERM, when it is caught (sys/stop.h), ends every wait with -ECANCELED, and so the stream. */
+void stream_set_stoppable(struct stream *s);
 /*
  * The sticky error (negative errno; -EPIPE after end of input is not one), or 0. -EMSGSIZE after an
  * endless line is of reading only: what is written still goes out.
@@ -77,7 +79,8 @@ void stream_skip(struct stream *s, size_t n); /* at most what is buffered */
 void stream_unread(struct stream *s, struct span bytes);
 /*
  * Waits until input is there, other_fd (-1: none) is readable, or timeout_ms pass (-1: none).
- * Flushes first. Answers a set of STREAM_READY_*, or negative errno; -EINTR (a signal came) and
+ * Flushes first. Answers a set of STREAM_READY_*, or negative errno; -EINTR (a signal came; SIGTERM
+ * too where sys/stop.h holds it back) and
  * other_fd do not make the stream fail. Gives the buffers back while it waits.
  */
 enum { STREAM_READY_INPUT = 1, STREAM_READY_OTHER = 2, STREAM_READY_TIMEOUT = 4 };

@@ -93,7 +93,10 @@ static ssize_t read_piece(
     struct server *v, int64_t until_ms, char piece[STREAM_BUFFER_BYTES], size_t most)
 {
 	int64_t left_ms = until_ms - monotonic_ms();
-	if (!server_wait(v, (int)MIN(left_ms, (int64_t)SUBMITD_DATA_TIMEOUT_MS)))
+	v->in_message = true;
+	bool is_there = server_wait(v, (int)MIN(left_ms, (int64_t)SUBMITD_DATA_TIMEOUT_MS));
+	v->in_message = false;
+	if (!is_there)
 		return -ETIMEDOUT;
 	ssize_t n = stream_read(v->peer, piece, most);
 	if (n <= 0)

@@ -5,6 +5,7 @@
 
 #include "submitd/policy.h"
 #include "sys/log.h"
+#include "sys/stop.h"
 
 /* May the command come now? Checked before anything is done (RFC 5321 §4.1.4). */
 enum need {
@@ -57,6 +58,7 @@ int submitd_serve(struct session *s)
 	struct str line cleanup(str_clear) = STR_INIT(SMTP_COMMAND_MAX_BYTES + 1); /* and its CR */
 	str_init(&v.helo, SMTP_DOMAIN_MAX_BYTES);
 	stream_set_timeout(s->peer, SUBMITD_COMMAND_TIMEOUT_MS, SUBMITD_COMMAND_TIMEOUT_MS);
+	stop_catch(); /* looked at between commands only: what a client was told 250 for is kept */
 	begin(&v);
 	while (!v.over) {
 		struct arena scratch cleanup(arena_clear) = {0};
@@ -152,6 +154,10 @@ bool server_wait(struct server *v, int timeout_ms)
 	for (;;) {
 		if (!credential_is_good(v)) {
 			server_shut(v, "4.7.0", "This login is no longer valid");
+			return false;
+		}
+		if (stop_requested() && !v->in_message) {
+			server_shut(v, "4.3.2", "The server is going down");
 			return false;
 		}
 		if (input || stream_buffered(v->peer).n)

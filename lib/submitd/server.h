@@ -25,6 +25,7 @@ struct server {
 	struct str helo;		 /* "" : nothing said yet */
 	bool esmtp;			 /* by EHLO */
 	bool sasl_done;			 /* one SASL authentication per connection */
+	bool in_message;		 /* its bytes are read: SIGTERM waits for their end */
 	bool over;			 /* after QUIT, 421 and lost connections */
 	unsigned errors;
 	int64_t checked_ms; /* the credential, last */

@@ -35,6 +35,8 @@ with_fault_points() {
 @test "relay: half-close" { play half_close; }
 @test "relay: a session that hangs" { play hanging_session; }
 @test "relay: a client that writes in small pieces" { play small_pieces; }
+@test "SIGTERM before the login, and between commands of a submission" { play sigterm; }
+@test "salts of names that may not log in" { play fake_salts; }
 @test "a revoked key ends the session that used it" { play live_revocation; }
 
 @test "code inside a gate, Landlock as the kernel has it" { with_fault_points probe_gate; }

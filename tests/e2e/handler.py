@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The gate and the session, through a handler with a made-up protocol. usage: handler.py TEST"""
+import base64
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 
-from peer import BUILD, INSTANCE, TIMEOUT_S, Peer, plain
+from peer import BUILD, INSTANCE, TIMEOUT_S, Peer, b64, plain
 
 MIB = 1 << 20
 
@@ -311,6 +312,67 @@ def tunnel():
     with Peer("imap", "--account", "alice") as c:
         c.at_end()
         assert "--account is for pipes" in c.logged()
+
+
+def sigterm():
+    """SIGTERM: a last word at the next boundary, before the login and after it."""
+    for protocol, word in ("imap", "* BYE The server is going down"), ("submission", "421 4.3.2"):
+        for arguments in ("--implicit-tls",), ():
+            for both in False, True:
+                with Peer(protocol, *arguments) as c:
+                    c.line()
+                    c.terminate(both)
+                    c.expect(None, word)
+                    c.at_end()
+                    assert "signal" not in c.logged() and "gate" not in c.logged(), c.logged()
+    with Peer("imap", "--implicit-tls", tls=False) as c:  # no last word within a handshake
+        c.at_sleep()
+        os.kill(c.process.pid, signal.SIGTERM)
+        assert c.process.wait(TIMEOUT_S) == -signal.SIGTERM
+    # a secret is asked for, and not looked at any more
+    with Peer("imap", "--implicit-tls") as c:
+        c.line()
+        c.expect("a AUTHENTICATE PLAIN", "+ ")
+        os.kill(c.process.pid, signal.SIGTERM)
+        c.expect(None, "* BYE")
+        assert "login result" not in c.logged()
+    with Peer("--implicit-tls", key="yes", program="bin/submit-handler") as c:
+        c.reply(None, "220")
+        c.reply("EHLO x", "250")
+        c.reply("MAIL FROM:<alice@example.org>", "250")
+        c.reply("RCPT TO:<bob@example.org>", "250")
+        c.reply("DATA", "354")
+        c.terminate()
+        time.sleep(0.3)
+        c.reply("From: <alice@example.org>\r\nSubject: x\r\n\r\nx\r\n.", "250")  # the message in hand is taken
+        c.reply(None, "421 4.3.2")
+        c.at_end()
+    with Peer("--implicit-tls", key="yes", program="bin/submit-handler") as c:
+        c.reply(None, "220")
+        c.terminate()
+        c.reply(None, "421 4.3.2")
+        c.at_end()
+
+
+def fake_salts():
+    """Spec 1 §2.3: a name that may not log in has one salt, after the yes as before it."""
+    def salt(c, name):
+        c.send("AUTH SCRAM-SHA-256 " + b64("n,,n=" + name + ",r=nonce") + "\r\n")
+        first = base64.b64decode(c.reply(None, "334")[4:]).decode()
+        c.reply("*", "501")
+        return first.split(",s=")[1]
+
+    names = "bob@example.org", "n\u00f6body@example.org", "no\u0308body@example.org", "b\u00f6b"
+    for key in None, "yes":
+        seen = []
+        for _ in range(2):
+            with Peer("--implicit-tls", key=key, program="bin/submit-handler") as c:
+                c.reply(None, "220")
+                c.reply("EHLO x", "250")
+                seen.append([salt(c, name) for name in names])
+                c.reply("QUIT", "221")
+        assert seen[0] == seen[1], seen
+        assert seen[0][1] == seen[0][2] and len(set(seen[0])) == 3, seen  # NFC and NFD are one
 
 
 PROBE_ALLOWED = {

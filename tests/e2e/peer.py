@@ -2,10 +2,12 @@
 import base64
 import os
 import resource
+import signal
 import socket
 import ssl
 import subprocess
 import tempfile
+import time
 
 BUILD = os.environ["BUILD"]
 INSTANCE = os.environ["INSTANCE"]
@@ -95,6 +97,21 @@ class Peer:
     def at_end(self):
         """Is the connection closed (in order)?"""
         assert self.line() == "", "the connection goes on"
+
+    def terminate(self, both=True):
+        """SIGTERM to the gate, or to gate and session as systemd does."""
+        for pid in [*(self.children() if both else []), self.process.pid]:
+            os.kill(pid, signal.SIGTERM)
+
+    def at_sleep(self):
+        """Waits until the gate waits for us: it has its cage and has begun the handshake."""
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            with open(f"/proc/{self.process.pid}/wchan", encoding="ascii") as f:
+                if "poll" in f.read():
+                    return
+            assert time.monotonic() < end, "the gate does not wait"
+            time.sleep(0.02)
 
     def logged(self):
         """What the handler has written to stderr, once it is gone."""
