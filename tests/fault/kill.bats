@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SIGKILL at each system call that changes something on disk, and other faults; see kill_points.py. To keep
-# it below four minutes some kinds try every fourth point only; FAULT_STRIDE=1 tries all.
+# it below four minutes some kinds try every second or fourth point only; FAULT_STRIDE=1 tries all.
 
 setup() {
 	[ "$(id -u)" -eq 0 ] || skip "strace attaches to undumpable processes, and mounts, as root only"

@@ -11,7 +11,7 @@ usage: kill_points.py kill|fail|powerloss|full [PROGRAM-ROLE…]
   full       a full disk (root)
 
 A point is (system call, n-th call of that name in the process), as strace counts. FAULT_STRIDE=N takes every
-N-th point only, beginning with the first. The default is 1, all of them, but 4 for powerloss and for fail in
+N-th point only, beginning with the first. The default is 1, all of them, but 4 for powerloss, and 2 and 4 for kill and fail in
 queue runs. FAULT_JOBS: processes; FAULT_DIR: where the instances are made.
 """
 import concurrent.futures
@@ -260,7 +260,7 @@ class MailboxAppend(Scenario):
 class QueueRun(Scenario):
     """Mail to two accounts, to a relay, to one that refuses, to nowhere, and a file that is no message."""
     program = "runner"
-    strides = {"powerloss": 4, "fail": 4}
+    strides = {"kill": 2, "powerloss": 4, "fail": 4}
     roles = ("runner", "local", "remote")
 
     def prepare(self):
