@@ -1,6 +1,7 @@
 /*
  * keys/keys.tdb: fingerprint → account name. keys/secret: KEYS_SECRET_BYTES random bytes, then the
- * installation's iteration count as u32; replaced as a whole.
+ * installation's iteration count as u32; replaced as a whole. keys/nobody/credentials.tdb: see
+ * keys_nobody_open().
  */
 #include "account/credentials.h"
 
@@ -21,6 +22,8 @@ struct each_key {
 
 static int add_to_table(struct keys *k, struct span fingerprint, struct span account);
 static int each_record(struct span key, struct span value, void *context);
+static int make_secret(int keys_dirfd, uint32_t iterations);
+static int make_nobody(int keys_dirfd);
 
 int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret)
 {
@@ -125,6 +128,12 @@ int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_it
 
 int keys_secret_make(int keys_dirfd, uint32_t iterations)
 {
+	int rc = make_secret(keys_dirfd, iterations);
+	return rc < 0 ? rc : make_nobody(keys_dirfd);
+}
+
+static int make_secret(int keys_dirfd, uint32_t iterations)
+{
 	uint8_t secret[KEYS_SECRET_BYTES];
 	uint32_t count;
 	int rc = keys_secret(keys_dirfd, secret, &count);
@@ -140,6 +149,35 @@ int keys_secret_make(int keys_dirfd, uint32_t iterations)
 	put_u32(&file, iterations ? iterations : SCRAM_ITERATIONS_DEFAULT);
 	explicit_bzero(secret, sizeof(secret));
 	return file_replace(keys_dirfd, "secret", str_span(&file), 0600);
+}
+
+static int make_nobody(int keys_dirfd)
+{
+	struct arena arena cleanup(arena_clear) = {0};
+	int fd cleanup(close_fd) = -1;
+	int rc = folder_make(keys_dirfd, "nobody", 0700, &fd);
+	struct credentials *c = NULL;
+	if (rc == 0)
+		rc = credentials_open(fd, true, &c);
+	if (rc < 0)
+		return rc;
+	struct password found;
+	rc = credentials_get_password(c, SPAN(""), &arena, &found);
+	if (rc == -ENOENT) {
+		char password[KEYS_SECRET_BYTES + 1];
+		random_name(password, KEYS_SECRET_BYTES);
+		rc = credentials_set_password(c, span_cstr(password), 0, false);
+		explicit_bzero(password, sizeof(password));
+	}
+	credentials_close(c);
+	return rc;
+}
+
+int keys_nobody_open(int keys_dirfd, struct credentials **ret)
+{
+	int fd cleanup(close_fd) = -1;
+	int rc = folder_open(keys_dirfd, "nobody", &fd);
+	return rc < 0 ? rc : credentials_open(fd, false, ret);
 }
 
 void keys_fake_salt(

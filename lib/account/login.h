@@ -41,7 +41,7 @@ must_use int login_key(struct config *config, int keys_dirfd, int accounts_dirfd
 /* sasl_lookup over config and accounts. */
 struct login_lookup {
 	struct config *config;
-	int accounts_dirfd;
+	int accounts_dirfd, keys_dirfd; /* the latter for keys/nobody; -1: none */
 	uint8_t secret[KEYS_SECRET_BYTES];
 	uint32_t iterations; /* of unknown users; both from keys_secret(). 0: every look-up fails */
 };

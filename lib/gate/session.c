@@ -119,6 +119,7 @@ static int start(struct decision *d)
 	d->guard.config_fd = u->config_fd;
 	d->guard.lookup.config = u->config;
 	d->guard.lookup.accounts_dirfd = u->accounts_fd;
+	d->guard.lookup.keys_dirfd = u->keys_fd;
 	rc = limits_open(u->limits_fd, &d->limits);
 	if (rc < 0)
 		d->handler->log(

@@ -1,10 +1,13 @@
 #include "gate/session.h"
 
+#include "base/encode.h"
+
 /* The SASL conversation before the yes, as the gate carries it. */
 
 static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m);
 static int limited_credentials(void *context, struct span user, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
+static struct span unknown_name(struct arena *arena, struct span salt);
 static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
     struct span *ret_address);
 static enum step converse(struct decision *d, struct sasl_server *sasl, struct span initial,
@@ -82,6 +85,7 @@ enum step session_handle_auth(struct decision *d)
 		return session_refuse(d, REFUSAL_LIMITED, true, SPAN_NONE);
 	}
 	d->limited = false;
+	d->counted_as = SPAN_NONE;
 	struct sasl_server *sasl = new_server(d, a.mechanism);
 	if (!sasl)
 		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
@@ -107,18 +111,33 @@ static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
 	return sasl_server_new(m, &options);
 }
 
-/* An account whose bucket is full is refused before its verifiers are used. */
+/*
+ * An account whose bucket is full is refused before its verifiers are used. Unknown users have buckets
+ * as well, or else it could be seen who has none: named by the fake salt, which is the name's.
+ */
 static int limited_credentials(
     void *context, struct span user, enum hash h, struct arena *arena, struct sasl_credentials *ret)
 {
 	struct decision *d = context;
 	int rc = d->guard.inner.credentials(d->guard.inner.context, user, h, arena, ret);
 
-	if (rc == 0 && is_refused_for(d, ret->account)) {
+	if (rc == 0)
+		d->counted_as = ret->account.n ? arena_span(arena, ret->account)
+					       : unknown_name(arena, ret->salt);
+	if (rc == 0 && is_refused_for(d, d->counted_as)) {
 		d->limited = true;
 		return -EBUSY;
 	}
 	return rc;
+}
+
+/* ".SALT": no account is called so. */
+static struct span unknown_name(struct arena *arena, struct span salt)
+{
+	struct str name cleanup(str_clear) = STR_INIT(2 * SALT_BYTES);
+	str_append_char(&name, '.');
+	base64url_encode(salt, &name);
+	return arena_span(arena, str_span(&name));
 }
 
 static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
@@ -264,8 +283,9 @@ static enum step fail_login(struct decision *d, const struct sasl_result *r,
 		attempt.account = d->key.key.account;
 	session_record(d, &attempt);
 	if (is_guess && d->limits)
-		limits_failed(
-		    d->limits, d->session.facts.peer_address, r->named_account, wall_ms() / 1000);
+		limits_failed(d->limits, d->session.facts.peer_address,
+		    span_is_set(d->counted_as) ? d->counted_as : r->named_account,
+		    wall_ms() / 1000);
 	if (result == LOGIN_UNKNOWN_KEY)
 		d->unknown_key_tried = true;
 	if (!is_free)

@@ -291,12 +291,19 @@ void session_record(const struct decision *d, const struct session_attempt *a)
 	close_fd(&folder);
 }
 
+/*
+ * Attempts that name no account are written, too, to a place of their own that nobody reads: else the
+ * time of the answer would tell who exists.
+ */
 static int open_history(const struct decision *d, struct span account, int *ret)
 {
 	char name[NAME_MAX + 1];
 
-	if (!span_is_set(account) || !account_name_is_valid(account) || account.n >= sizeof(name) ||
-	    d->setup->history_fd < 0)
+	if (d->setup->history_fd < 0)
+		return -ENOENT;
+	if (!span_is_set(account))
+		return folder_make(d->setup->history_fd, ".nobody", 0700, ret);
+	if (!account_name_is_valid(account) || account.n >= sizeof(name))
 		return -ENOENT;
 	memcpy(name, account.p, account.n);
 	name[account.n] = '\0';

@@ -89,6 +89,7 @@ def imap_dialogue():
     with Peer("imap", "--implicit-tls") as c:
         c.line()
         c.send(b"a NOOP" + b"x" * 100000 + b"\r\n")
+        c.expect(None, "a BAD")
         c.expect(None, "* BYE")
         c.at_end()
     with Peer("imap", "--implicit-tls") as c:
