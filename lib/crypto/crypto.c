@@ -47,6 +47,8 @@ int crypto_init(void)
 
 int crypto_init_lean(void)
 {
+	if (digests[HASH_SHA256])
+		return 0; /* in the process that this one was forked from */
 	/* First come, first served: what is said here first, OPENSSL_init_ssl() cannot undo. */
 	if (!OPENSSL_init_crypto(init_options | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
 				     OPENSSL_INIT_NO_ADD_ALL_CIPHERS |

@@ -14,6 +14,7 @@
 #include "gate/gate.h"
 #include "gate/session.h"
 #include "io/file.h"
+#include "sys/acceptor.h"
 #include "sys/sandbox.h"
 #include "sys/stop.h"
 #include "tls/proof.h"
@@ -29,7 +30,7 @@ enum { CERTIFICATE_FILE_MAX_BYTES = 1 << 20, CERTIFICATES_MAX = 32 };
 
 struct options {
 	const char *instance, *account;
-	bool implicit_tls, allow_plaintext, no_client_certificates, log_to_stderr;
+	bool implicit_tls, allow_plaintext, no_client_certificates, log_to_stderr, accept;
 	unsigned mechanisms;
 };
 struct start {
@@ -42,6 +43,8 @@ struct start {
 	struct session_setup setup;
 };
 
+static bool accept_connections(
+    char **argv, const struct handler *h, const struct options *o, int *ret_status);
 static int parse_options(int argc, char **argv, const struct handler *h, struct options *ret);
 static int parse_mechanisms(const char *list, unsigned *ret);
 static void show_usage(FILE *out, const struct handler *h);
@@ -63,6 +66,8 @@ int handler_main(int argc, char **argv, const struct handler *h)
 	if (status >= 0)
 		return status;
 	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail for it */
+	if (s.options.accept && !accept_connections(argv, h, &s.options, &status))
+		return status;
 	if (activation_adopt(&s.connection) < 0) {
 		fprintf(stderr,
 		    "%s: no connection on fd 0: it is started by systemd, inetd or xinetd, for "
@@ -78,8 +83,36 @@ int handler_main(int argc, char **argv, const struct handler *h)
 	return status;
 }
 
+/* What all connections of an acceptor share; each does it for itself else, in prepare(). */
+static int warm_up(void)
+{
+	int rc = crypto_init_lean();
+	if (rc == 0) {
+		tls_prepare();
+		proof_prepare();
+	}
+	return rc;
+}
+
+/* True in a process that has a connection to serve, as fd 0; else *ret_status is the exit status. */
+static bool accept_connections(
+    char **argv, const struct handler *h, const struct options *o, int *ret_status)
+{
+	struct acceptor a = {argv, warm_up, h->log};
+	enum acceptor_outcome outcome;
+
+	log_open(h->program, o->log_to_stderr);
+	int rc = acceptor_run(&a, &outcome);
+	*ret_status = rc == -ENOTCONN ? EX_UNAVAILABLE : rc < 0 ? EX_TEMPFAIL : EX_OK;
+	if (rc == -ENOTCONN)
+		fprintf(stderr, "%s: --accept: no listening sockets (LISTEN_FDS) were passed\n",
+		    h->program);
+	return rc == 0 && outcome == ACCEPTOR_CONNECTION;
+}
+
 static const struct option long_options[] = {
     {"instance", required_argument, NULL, 'i'},
+    {"accept", no_argument, NULL, 'A'},
     {"account", required_argument, NULL, 'a'},
     {"implicit-tls", no_argument, NULL, 't'},
     {"allow-plaintext", no_argument, NULL, 'p'},
@@ -100,6 +133,7 @@ static int parse_options(int argc, char **argv, const struct handler *h, struct 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
 		switch (c) {
 		case 'i': o.instance = optarg; break;
+		case 'A': o.accept = true; break;
 		case 'a': o.account = optarg; break;
 		case 't': o.implicit_tls = true; break;
 		case 'p': o.allow_plaintext = true; break;
@@ -150,6 +184,8 @@ static void show_usage(FILE *out, const struct handler *h)
 	fprintf(out,
 	    "usage: %s [options], with a connection on fd 0\n"
 	    "  --instance DIR            configuration, state and sockets below DIR\n"
+	    "  --accept                  accept on the listening sockets of systemd, fork for "
+	    "each\n"
 	    "  --implicit-tls            TLS from the first byte (default: STARTTLS)\n"
 	    "  --allow-plaintext         logins without TLS, for tests and tunnels\n"
 	    "  --no-client-certificates  do not ask clients for one\n"

@@ -23,6 +23,18 @@ wait_for 10 sh -c '! systemctl list-units --no-legend --plain "postern-imaps@*" 
 	die "services stay: $(systemctl list-units --no-legend --plain 'postern-*@*')"
 # SIGTERM to a connection's service: BYE
 talk terminated "$work/device.pem" || die "no BYE at stop"
+# one process that accepts, for busy hosts: serves, and an upgrade drops nobody
+mkdir -p /etc/systemd/system/postern-imaps.socket.d
+cp /usr/local/share/postern/busy.conf /etc/systemd/system/postern-imaps.socket.d/
+systemctl daemon-reload
+systemctl stop postern-imaps.socket
+systemctl start postern-imaps.socket
+talk greeting "$work/device.pem" || die "greeting of --accept"
+acceptor=$(systemctl show -P MainPID postern-imaps-accept.service)
+talk upgrade "$work/device.pem" /usr/local/libexec/postern/imap-handler || die "upgrade under --accept"
+[ "$acceptor" = "$(systemctl show -P MainPID postern-imaps-accept.service)" ] || die "the acceptor was restarted"
+talk many "$work/device.pem" 110 100 || die "limit per source under --accept"
+talk stay "$work/device.pem" postern-imaps-accept.service || die "a stop of the acceptor drops sessions"
 # who runs it, and as whom files were made
 [ -z "$(find /var/lib/postern ! -user postern)" ] || die "files of others: $(find /var/lib/postern ! -user postern)"
 echo "systemd: all good"

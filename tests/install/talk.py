@@ -71,6 +71,39 @@ def terminated(key):
     assert line.startswith(b"* BYE"), line
 
 
+def upgrade(key, binary):
+    """An open session goes on while the binary is replaced; the next connection has the new one."""
+    old = imap(key)
+    subprocess.run(["cp", binary, f"{binary}.new"], check=True)
+    subprocess.run(["mv", f"{binary}.new", binary], check=True)
+    new = imap(key)
+    assert new.select("INBOX")[0] == "OK"
+    assert old.select("INBOX")[0] == "OK"
+    old.logout()
+    new.logout()
+
+
+def many(key, number, served):
+    """Of so many connections from one address so many are served."""
+    sessions = []
+    for _ in range(int(number)):
+        try:
+            sessions.append(imap(key))
+        except (OSError, imaplib.IMAP4.abort):
+            pass
+    assert len(sessions) == int(served), len(sessions)
+    for m in sessions:
+        m.logout()
+
+
+def stay(key, unit):
+    m = imap(key)
+    assert m.select("INBOX")[0] == "OK"
+    subprocess.run(["systemctl", "stop", unit], check=True)
+    assert m.noop()[0] == "OK"
+    m.logout()
+
+
 def environment(key, name):
     """No handler has the variable in its environment."""
     m = imap(key)
