@@ -45,7 +45,7 @@ must_use int sandbox_worker(
 /*
  * Runs a fixed list of calls that the cage must refuse and writes "where call ERRNO" lines to fd.
  * The targets come from the environment variable POSTERN_PROBE, "name=value" words: file= (any
- * file), folder= and mail= (another account's), queue=, limits=, tcp= and udp= (ports), unix=
+ * file), folder=, mail= and incoming= (another account's), queue=, limits=, tcp= and udp= (ports), unix=
  * (path), pid= (of another handler). While that variable is set, forbidden calls answer EPERM instead of
  * ending the process; without it the first of them does end it.
  */

@@ -18,7 +18,7 @@
 
 /* What POSTERN_PROBE names. */
 struct targets {
-	char *file, *folder, *mail, *queue, *limits, *unix_path;
+	char *file, *folder, *mail, *queue, *incoming, *limits, *unix_path;
 	uint16_t tcp_port, udp_port;
 	pid_t pid;
 };
@@ -39,12 +39,14 @@ void sandbox_probe(const char *where, int fd)
 	read_targets(&t);
 	probe_files(where, fd, &t);
 	probe_metadata(where, fd, t.folder);
+	probe_metadata(where, fd, t.mail);
 	probe_network(where, fd, &t);
 	probe_processes(where, fd, &t);
 	free(t.file);
 	free(t.folder);
 	free(t.mail);
 	free(t.queue);
+	free(t.incoming);
 	free(t.limits);
 	free(t.unix_path);
 }
@@ -57,12 +59,14 @@ static void read_targets(struct targets *t)
 	while (span_next_word(&rest, " ", &word)) {
 		uint64_t number = 0;
 		(void)span_cut(word, '=', &name, &value);
-		char **path = span_equal(name, SPAN("file"))	 ? &t->file
-			      : span_equal(name, SPAN("folder")) ? &t->folder
-			      : span_equal(name, SPAN("queue"))	 ? &t->queue
-			      : span_equal(name, SPAN("limits")) ? &t->limits
-			      : span_equal(name, SPAN("unix"))	 ? &t->unix_path
-								 : NULL;
+		char **path = span_equal(name, SPAN("file"))	   ? &t->file
+			      : span_equal(name, SPAN("folder"))   ? &t->folder
+			      : span_equal(name, SPAN("mail"))	   ? &t->mail
+			      : span_equal(name, SPAN("queue"))	   ? &t->queue
+			      : span_equal(name, SPAN("incoming")) ? &t->incoming
+			      : span_equal(name, SPAN("limits"))   ? &t->limits
+			      : span_equal(name, SPAN("unix"))	   ? &t->unix_path
+								   : NULL;
 		if (path) {
 			free(*path);
 			*path = xcalloc(value.n + 1, 1);
@@ -115,7 +119,12 @@ static void probe_files(const char *where, int fd, const struct targets *t)
 	report(where, fd, "list-mail", try_open(t->mail, O_RDONLY | O_DIRECTORY));
 	report(where, fd, "create-in-mail",
 	    try_open(join(t->mail, "probe", path), O_CREAT | O_WRONLY));
+	report(where, fd, "open-mail-file", try_open(join(t->mail, "index.tdb", path), O_RDWR));
 	report(where, fd, "list-queue", try_open(t->queue, O_RDONLY | O_DIRECTORY));
+	report(where, fd, "open-queue-file", try_open(join(t->queue, "queue.tdb", path), O_RDONLY));
+	report(where, fd, "list-incoming", try_open(t->incoming, O_RDONLY | O_DIRECTORY));
+	report(where, fd, "create-in-incoming",
+	    try_open(join(t->incoming, "probe", path), O_CREAT | O_WRONLY));
 
 	/* A write lock on limits.tdb would hold up every login. */
 	int limits = open(t->limits ? t->limits : "/nowhere", O_RDWR | O_CLOEXEC);

@@ -46,8 +46,8 @@ with_fault_points() {
 @test "code inside a session, Landlock ABI 2" {
 	POSTERN_LANDLOCK_ABI=2 with_fault_points probe_session
 }
-@test "code inside a submission session, Landlock ABI 2" {
-	POSTERN_LANDLOCK_ABI=2 with_fault_points probe_submission_session
+@test "code inside a session before the yes, Landlock as the kernel has it" {
+	with_fault_points probe_session_before
 }
 @test "code inside a session before the yes, Landlock ABI 2" {
 	POSTERN_LANDLOCK_ABI=2 with_fault_points probe_session_before

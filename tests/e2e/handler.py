@@ -376,67 +376,105 @@ def fake_salts():
         assert seen[0][1] == seen[0][2] and len(set(seen[0])) == 3, seen  # NFC and NFD are one
 
 
+# Before the yes the session must look accounts up, and Landlock's layers only take away: what an
+# account's session may do after it, the session that does not know the account yet may do.
+BEFORE = {"open-account-file", "list-account", "lock-limits"}
 PROBE_ALLOWED = {
-    # before the yes the session must look accounts up, and Landlock's layers only take away: what
-    # an account's session may do then, the session that does not know the account yet may do
-    "session-before": {"open-account-file", "list-account", "lock-limits", "list-mail", "create-in-mail"},
+    ("session-before", "imap"): BEFORE | {"list-mail", "open-mail-file", "create-in-mail"},
+    ("session-before", "submission"): BEFORE | {"list-incoming", "create-in-incoming"},
+}
+# What an issue or a reader would look for first; the whole list is in lib/sys/sandbox_probe.c.
+PROBE_REFUSED = {
+    "open-passwd", "open-file", "open-account-file", "list-account", "list-mail", "open-mail-file",
+    "list-queue", "open-queue-file", "list-incoming", "create-in-incoming", "connect-tcp",
+    "sendto-udp", "connect-unix", "chmod", "stat", "statx", "utimes", "signal-0", "signal-term",
+    "setown", "ptrace", "execve", "fork", "lock-limits",
 }
 
 
-def probe(where, protocol="imap"):
+def probe_targets():
+    """Files of another account and of the queue that are there to be had, and a Unix socket."""
+    state = f"{INSTANCE}/state"
+    targets = {"file": f"{INSTANCE}/server.pem", "folder": f"{state}/accounts/bob",
+               "mail": f"{state}/mail/bob", "queue": f"{state}/queue",
+               "incoming": f"{state}/queue/incoming/bob",
+               "limits": f"{INSTANCE}/run/state/limits.tdb", "unix": f"{INSTANCE}/probe.socket"}
+    for folder in targets["mail"], targets["incoming"]:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    for file in (targets["mail"] + "/index.tdb", targets["mail"] + "/changes",
+                 targets["folder"] + "/changes", targets["queue"] + "/queue.tdb"):
+        with open(file, "ab"):
+            pass
+    with Peer("imap", "--implicit-tls", key="yes") as c:  # makes limits.tdb
+        c.line()
+        c.expect("QUIT", "bye")
+    return targets
+
+
+def probe(where, protocol):
     """Runs the list of calls inside one of the processes; each must be refused but for the allowed."""
+    targets = probe_targets()
     with subprocess.Popen(["sleep", "60"]) as victim, socket.socket() as tcp, \
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        tcp.listen(1)
-        udp.bind(("127.0.0.1", 0))
-        state = f"{INSTANCE}/state"
-        env = {
-            "FAULT": f"probe-{where}",
-            "POSTERN_PROBE": f"file={INSTANCE}/server.pem folder={state}/accounts/bob "
-                             f"mail={state}/mail/bob queue={state}/queue "
-                             f"limits={INSTANCE}/run/state/limits.tdb pid={victim.pid} "
-                             f"tcp={tcp.getsockname()[1]} udp={udp.getsockname()[1]} unix=/dev/log",
-        }
-        with Peer(protocol, "--implicit-tls", key="yes", env=env) as c:
-            c.expect(None, "SERVE")
-            c.expect("QUIT", "bye")
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
+            socket.socket(socket.AF_UNIX) as local:
+        for s in tcp, udp:
+            s.bind(("127.0.0.1", 0))
+        local.bind(targets["unix"])
+        for s in tcp, local:
+            s.listen(1)
+            s.setblocking(False)
+        udp.setblocking(False)
+        for name, path in targets.items():
+            assert os.path.exists(path), f"{name}: {path} is not there: nothing is shown"
+        words = [f"{name}={value}" for name, value in targets.items()]
+        words += [f"pid={victim.pid}", f"tcp={tcp.getsockname()[1]}", f"udp={udp.getsockname()[1]}"]
+        env = {"FAULT": f"probe-{where}", "POSTERN_PROBE": " ".join(words)}
+        program = "bin/imap-handler" if protocol == "imap" else "bin/submit-handler"
+        with Peer("--implicit-tls", key="yes", env=env, program=program) as c:
+            if protocol == "imap":
+                c.expect(None, "* PREAUTH")
+                c.expect("a LOGOUT", "* BYE")
+            else:
+                c.reply(None, "220")
+                c.reply("QUIT", "221")
             lines = [line.split()[1:] for line in c.logged().splitlines()
                      if line.startswith("probe ")]
         assert victim.poll() is None, "the other process was signalled"
         victim.kill()
-        udp.setblocking(False)
-        try:
-            udp.recv(10)
-            assert False, "a datagram left the cage"
-        except BlockingIOError:
-            pass
+        for arrive in (lambda: udp.recv(10)), tcp.accept, local.accept:
+            try:
+                arrive()
+                assert False, "something left the cage"
+            except BlockingIOError:
+                pass
+        os.unlink(targets["unix"])
     print(*[" ".join(line) for line in lines], sep="\n")
     assert len(lines) > 40 and lines[-1] == [where, "end", "OK"], lines
-    refused = {call for _, call, error in lines[:-1] if error != "OK"}
     passed = {call for _, call, error in lines[:-1] if error == "OK"}
-    assert passed <= PROBE_ALLOWED.get(where, set()), passed
-    assert "chmod" in refused and "stat" in refused
+    allowed = PROBE_ALLOWED.get((where, protocol), set())
+    assert passed == allowed, passed ^ allowed
+    assert PROBE_REFUSED - allowed <= {call for _, call, _ in lines} - passed
+    # by the cage, and not because there was nothing: before the yes inotify has no fd of ours
+    by_cage = {"EACCES", "EPERM", "ENOSYS", "OK"} | ({"EBADF"} if where == "session-before" else set())
+    assert {error for _, _, error in lines} <= by_cage, lines
 
 
 def probe_gate():
     """Code inside a gate: what is refused."""
-    probe("gate")
+    probe("gate", "imap")
+    probe("gate", "submission")
 
 
 def probe_session():
-    """Code inside an IMAP session after the yes: what is refused."""
-    probe("session")
-
-
-def probe_submission_session():
-    """Code inside a submission session after the yes: what is refused."""
+    """Code inside a session after the yes: what is refused."""
+    probe("session", "imap")
     probe("session", "submission")
 
 
 def probe_session_before():
     """Code inside a session before the yes: what is refused."""
-    probe("session-before")
+    probe("session-before", "imap")
+    probe("session-before", "submission")
 
 
 def forbidden_calls_kill():
@@ -467,7 +505,7 @@ def live_revocation():
 
 def main():
     tests = {n: f for n, f in globals().items() if callable(f) and getattr(f, "__doc__", None)
-             and f.__module__ == "__main__" and n not in ("main", "assert_flat", "probe")}
+             and f.__module__ == "__main__" and n not in ("main", "assert_flat", "probe", "probe_targets")}
     tests[sys.argv[1]]()
 
 
