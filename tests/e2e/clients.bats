@@ -156,3 +156,16 @@ teardown_file() { stop_localserve; }
 	run curl -s --cacert "$DIR/server.pem" --cert "$DIR/clients/user.pem" "imaps://localhost:$IMAPS/INBOX?SUBJECT%20for-mbsync"
 	[[ $output != *"SEARCH "[0-9]* ]]
 }
+
+@test "every suite and group that mail programs need is there in the part of OpenSSL that handlers load" {
+	for options in "-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA" "-tls1_2 -cipher ECDHE-ECDSA-AES256-SHA384" \
+		"-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256" "-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305" \
+		"-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256" "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384" \
+		"-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256" "-tls1_3 -groups X25519" "-tls1_3 -groups P-256" \
+		"-tls1_3 -groups P-384" "-tls1_3 -groups P-521" "-tls1_3 -groups X448"; do
+		# word splitting wanted: options
+		# shellcheck disable=SC2086
+		run timeout 20 openssl s_client -quiet -connect "localhost:$IMAPS" $options <<<"a LOGOUT"
+		[[ $output == *"* OK [CAPABILITY "* ]] || { echo "$options: $output"; return 1; }
+	done
+}
