@@ -63,8 +63,9 @@ struct decision {
 	bool key_is_known;	 /* LOGIN_OK */
 	bool unknown_key_tried;	 /* EXTERNAL with an unknown key is free once */
 	bool limited;		 /* the account's bucket, seen in the middle of a login */
-	struct span counted_as;	 /* by limits: the account, or what stands for an unknown user; or unset */
-	struct span client_id;	 /* of the attempt in hand */
+	struct span
+	    counted_as; /* by limits: the account, or what stands for an unknown user; or unset */
+	struct span client_id; /* of the attempt in hand */
 };
 /* What a step comes to. */
 enum step {

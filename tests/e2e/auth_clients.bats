@@ -289,3 +289,46 @@ replay() {
 @test "Thunderbird: submission, implicit TLS and STARTTLS, no AUTH" { replay thunderbird_submission && logged_in_by TLS-KEY submission 4; }
 @test "FairEmail: EXTERNAL in one round, PREAUTH" { replay fairemail && logged_in_by EXTERNAL && logged_in_by TLS-KEY; }
 @test "K-9: a key without PREAUTH, a tolerant one, submission" { replay k9 && logged_in_by EXTERNAL imap 3; }
+
+# in_guide MARK: the block of doc/clients.md that begins with this line, for this server and this key
+in_guide() {
+	sed -n "/^    $1/,/^\$/p" "$BATS_TEST_DIRNAME/../../doc/clients.md" | sed -e 's/^    //' \
+		-e "s|imaps://mx.example.org|imaps://localhost:$IMAPS|; s|smtps://mx.example.org|smtps://localhost:$SUBMISSIONS|" \
+		-e "s|@mx.example.org|@localhost:$SUBMISSIONS|; s|mx.example.org|localhost|; s|anna@example.org|user@localhost|g" \
+		-e "s|port 465|port $SUBMISSIONS|"
+}
+
+@test "doc/clients.md: curl, mutt, msmtp, mbsync as they stand there" {
+	cp "$NO" "$HOME/laptop.pem"
+	cp "$HOME/m" "$HOME/message"
+	cd "$HOME" || return 1
+	cp "$KEY" laptop.pem
+	mapfile -t commands < <(in_guide "curl --cert laptop.pem imaps" | grep ^curl)
+	[ ${#commands[@]} -eq 2 ]
+	for command in "${commands[@]}"; do
+		CURL_CA_BUNDLE=$CA succeed bash -c "$command"
+	done
+	logged_in_by TLS-KEY
+	logged_in_by TLS-KEY submission
+	cp "$NO" laptop.pem
+	CURL_CA_BUNDLE=$CA succeed bash -c "$(in_guide "curl --cert laptop.pem -u")"
+	logged_in_by EXTERNAL
+	in_guide "# ~\/.muttrc" >muttguide
+	printf 'set ssl_verify_host=no certificate_file="%s" record="" copy=no\n' "$CA" >>muttguide
+	echo body | timeout 60 mutt -F muttguide -s guide -- user@localhost
+	logged_in_by EXTERNAL submission
+	mutt_reads mutt "source $HOME/muttguide"
+	logged_in_by EXTERNAL
+	{
+		in_guide "# ~\/.msmtprc"
+		echo "tls_trust_file $CA"
+	} >msmtprc
+	chmod 600 msmtprc
+	BEGIN=$(wc -l <"$DIR/log")
+	succeed msmtp -C msmtprc user@localhost <message
+	logged_in_by EXTERNAL submission
+	mapfile -t account < <(in_guide "# ~\/.mbsyncrc" | grep -v -e ^# -e ^IMAPAccount -e ^Host -e ^SSLType -e '^$')
+	[ ${#account[@]} -eq 4 ]
+	mbsync_pulls "${account[@]:0:2}" "${account[3]}"
+	logged_in_by EXTERNAL
+}
