@@ -83,7 +83,7 @@ void deliver_local(struct worker *w)
 	if (!error) {
 		struct sandbox_rule rule = {mail, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_CREATE |
 						      SANDBOX_REMOVE | SANDBOX_FOLDERS};
-		error = sandbox_account(&rule, 1, &missing);
+		error = sandbox_session(&rule, 1, &missing);
 	}
 	if (!error)
 		error = store_open(mail, true, &s);

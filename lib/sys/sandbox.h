@@ -30,7 +30,10 @@ struct sandbox_rule {
 
 /* The gate: no file at all, no new fd. */
 must_use int sandbox_gate(struct str *ret_missing);
-/* The session before the gate's first message, and again, narrower, at the yes. */
+/*
+ * The session before the gate's first message (a worker of local deliveries needs no more), and in
+ * addition, narrower, at the yes: the second only takes away, and is nothing without the first.
+ */
 must_use int sandbox_session(
     const struct sandbox_rule *rules, size_t count, struct str *ret_missing);
 must_use int sandbox_account(
