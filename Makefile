@@ -9,7 +9,7 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 
 B := build/$(FLAVOUR)
-PACKAGES := openssl tdb libidn2 libconfuse libseccomp libsystemd zlib
+PACKAGES := openssl tdb libidn2 libconfuse libseccomp
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS := $(shell pkg-config --libs $(PACKAGES)) -lunistring -lresolv
 

@@ -10,7 +10,6 @@
 
 #include "base/encode.h"
 #include "crypto/evp.h"
-#include "crypto/hi.h"
 #include "crypto/lean.h"
 
 enum { HMAC_MAX_BLOCK_BYTES = 128, RANDOM_PIECE_BYTES = 256 };
@@ -157,8 +156,6 @@ void hash_hmac(enum hash h, struct span key, struct span data, uint8_t out[HASH_
 void hash_hi(enum hash h, struct span password, struct span salt, uint32_t iterations,
     uint8_t out[HASH_MAX_BYTES])
 {
-	if (h == HASH_SHA256 && hi_sha256(password, salt, iterations, out))
-		return;
 	unsigned rounds = iterations;
 	int no_lower_limits =
 	    1; /* whether a salt or a count is good enough is the caller's to say */

@@ -1,7 +1,6 @@
 /* Digests, MACs and key derivation against published vectors; randomness; fingerprints. */
 #include "crypto/crypto.h"
 
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -93,22 +92,6 @@ static void test_hi(void)
 	check_hex(out, 20, "4b007901b765489abead49d926f721d065a429c1");
 	hash_hi(HASH_SHA256, SPAN("password"), SPAN("salt"), 2, out);
 	check_hex(out, 32, "ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43");
-
-	/* SHA-256 is our own loop: the same as OpenSSL's, around the length of a block and of nothing. */
-	static const char long_text[200] = "a password that is longer than one block of the digest";
-	static const size_t lengths[] = {0, 1, 63, 64, 65, 200};
-	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
-		struct span password = span_of(long_text, lengths[i]);
-		struct span its_salt = span_of(long_text + 1, lengths[i] ? lengths[i] - 1 : 0);
-		uint8_t wanted[32];
-		for (uint32_t rounds = 1; rounds < 4; rounds++) {
-			check(PKCS5_PBKDF2_HMAC(password.p, (int)password.n,
-				  (const uint8_t *)its_salt.p, (int)its_salt.n, (int)rounds,
-				  EVP_sha256(), sizeof(wanted), wanted) == 1);
-			hash_hi(HASH_SHA256, password, its_salt, rounds, out);
-			check(memcmp(out, wanted, sizeof(wanted)) == 0);
-		}
-	}
 
 	/* RFC 7677 §3: SaltedPassword's ServerKey signs "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" */
 	struct str salt cleanup(str_clear) = STR_INIT(64);
