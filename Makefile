@@ -34,8 +34,7 @@ CC := clang-14
 endif
 
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(FLAGS_$(FLAVOUR)) $(WARN) $(HARDEN) \
-	-ffunction-sections -fdata-sections $(PKG_CFLAGS) \
-	-DPOSTERN_LIBEXEC='"$(PREFIX)/libexec/postern"'
+	-ffunction-sections -fdata-sections $(PKG_CFLAGS)
 ALL_LDFLAGS := $(LDHARDEN) $(LD_$(FLAVOUR)) -Wl,--gc-sections -Wl,--as-needed $(LDFLAGS)
 
 LIB_SRC := $(wildcard lib/*/*.c)

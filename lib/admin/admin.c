@@ -89,10 +89,12 @@ static const struct verb verbs[] = {
 };
 
 static const struct verb *find_verb(struct admin *admin);
+static int no_such_verb(const struct arguments *a);
 static int run_verb(struct admin *admin);
 static int print_help(struct arguments *arguments);
 static void print_verb(const struct verb *v);
 static void print_overview(FILE *out);
+static void print_line(FILE *out, const struct verb *v);
 static void take(struct arguments *a, int index, int count);
 
 int admin_main(int argc, char **argv)
@@ -102,6 +104,10 @@ int admin_main(int argc, char **argv)
 	admin.json = option_flag(&admin, "--json");
 	admin.yes = option_flag(&admin, "--yes");
 	bool help = option_flag(&admin, "--help");
+	if (option_flag(&admin, "--version")) {
+		printf("postern %s\n", POSTERN_VERSION);
+		return STATUS_OK;
+	}
 	if (admin.arguments.count <= 0 && !help) {
 		print_overview(stderr);
 		return STATUS_USAGE;
@@ -114,12 +120,11 @@ int admin_main(int argc, char **argv)
 		return print_help(&admin.arguments);
 	if (admin.instance && !*admin.instance)
 		return problem(STATUS_USAGE, "--instance needs the folder of an instance");
+	if (admin.valueless)
+		return problem(STATUS_USAGE, "%s needs a value", admin.valueless);
 	admin.verb = find_verb(&admin);
 	if (!admin.verb)
-		return problem(STATUS_USAGE,
-		    "there is no verb \"%s%s%s\"; `postern help` lists them",
-		    admin.arguments.items[0], admin.arguments.count > 1 ? " " : "",
-		    admin.arguments.count > 1 ? admin.arguments.items[1] : "");
+		return no_such_verb(&admin.arguments);
 	paths_init(&admin.paths, admin.instance);
 	int status = run_verb(&admin);
 	paths_clear(&admin.paths);
@@ -146,6 +151,25 @@ static const struct verb *find_verb(struct admin *admin)
 		return v;
 	}
 	return NULL;
+}
+
+/* With a group alone, its verbs. */
+static int no_such_verb(const struct arguments *a)
+{
+	bool found = false;
+	for (size_t i = 0; a->count == 1 && i < ARRAY_SIZE(verbs); i++) {
+		if (strcmp(verbs[i].group, a->items[0]) != 0)
+			continue;
+		if (!found)
+			fprintf(
+			    stderr, "usage: postern [--instance DIR] %s VERB …\n\n", a->items[0]);
+		print_line(stderr, &verbs[i]);
+		found = true;
+	}
+	if (found)
+		return STATUS_USAGE;
+	return problem(STATUS_USAGE, "there is no verb \"%s%s%s\"; `postern help` lists them",
+	    a->items[0], a->count > 1 ? " " : "", a->count > 1 ? a->items[1] : "");
 }
 
 static int run_verb(struct admin *admin)
@@ -191,13 +215,18 @@ static void print_verb(const struct verb *v)
 static void print_overview(FILE *out)
 {
 	fprintf(out, "usage: postern [--instance DIR] VERB …\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		char name[40];
-		snprintf(name, sizeof(name), "%s%s%s", verbs[i].group, verbs[i].name ? " " : "",
-		    verbs[i].name ? verbs[i].name : "");
-		fprintf(out, "  %-18s  %s\n", name, verbs[i].summary);
-	}
-	fprintf(out, "\n`postern help VERB` says more; so does postern(1).\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		print_line(out, &verbs[i]);
+	fprintf(out,
+	    "\n`postern help VERB` says more; so does postern(1). --version says which this is.\n");
+}
+
+static void print_line(FILE *out, const struct verb *v)
+{
+	char name[40];
+	snprintf(
+	    name, sizeof(name), "%s%s%s", v->group, v->name ? " " : "", v->name ? v->name : "");
+	fprintf(out, "  %-18s  %s\n", name, v->summary);
 }
 
 bool option_flag(struct admin *admin, const char *name)
@@ -225,8 +254,13 @@ const char *option_value(struct admin *admin, const char *name)
 			return item + n + 1;
 		}
 		if (item[n] == '\0') {
-			const char *value = i + 1 < a->count ? a->items[i + 1] : "";
-			take(a, i, i + 1 < a->count ? 2 : 1);
+			if (i + 1 == a->count) {
+				admin->valueless = name;
+				take(a, i, 1);
+				return "";
+			}
+			const char *value = a->items[i + 1];
+			take(a, i, 2);
 			return value;
 		}
 	}
@@ -237,11 +271,14 @@ int operands_check(struct admin *admin, int min, int max)
 {
 	const struct verb *v = admin->verb;
 	const struct arguments *a = &admin->arguments;
+	if (admin->valueless)
+		return problem(STATUS_USAGE, "%s needs a value; see `postern help %s`",
+		    admin->valueless, v->group);
 	for (int i = 0; i < a->count; i++) {
 		if (strncmp(a->items[i], "--", 2) == 0)
 			return problem(STATUS_USAGE,
-			    "%s %s has no option %s; see `postern help %s`", v->group,
-			    v->name ? v->name : "", a->items[i], v->group);
+			    "%s%s%s has no option %s; see `postern help %s`", v->group,
+			    v->name ? " " : "", v->name ? v->name : "", a->items[i], v->group);
 	}
 	if (a->count >= min && a->count <= max)
 		return STATUS_OK;

@@ -11,6 +11,8 @@
 #include "base/arena.h"
 #include "conf/compile.h"
 
+#define POSTERN_VERSION "0.1"
+
 enum {
 	STATUS_OK = 0,
 	STATUS_PROBLEM = 1, /* something was found to be wrong */
@@ -36,6 +38,7 @@ struct admin {
 	struct arena arena;
 	struct arguments arguments;
 	const struct verb *verb;
+	const char *valueless; /* an option that came without its value; NULL: none */
 };
 struct verb {
 	const char *group, *name; /* name NULL: the group is the verb */
@@ -51,7 +54,10 @@ int admin_main(int argc, char **argv);
 
 /* Takes "--name" out; whether it was there. */
 bool option_flag(struct admin *admin, const char *name);
-/* Takes "--name=value" or "--name value" out; NULL: not there. "" where the value is missing. */
+/*
+ * Takes "--name=value" or "--name value" out; NULL: not there. "" where the value is missing, which
+ * operands_check() then complains about.
+ */
 const char *option_value(struct admin *admin, const char *name);
 /* After all options: operands within min..max and no option left, or says so: STATUS_USAGE. */
 must_use int operands_check(struct admin *admin, int min, int max);

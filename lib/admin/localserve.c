@@ -1,17 +1,27 @@
 #include "admin/localserve.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/file.h"
 
-enum { PORT_BASE_DEFAULT = 1000, PORT_HIGHEST = 993, FOLDERS_OPEN = 16, FOLDER_MODE = 0700 };
+enum {
+	PORT_BASE_DEFAULT = 1000,
+	PORT_HIGHEST = 993,
+	FOLDERS_OPEN = 16,
+	FOLDER_MODE = 0700,
+	FILE_MODE = 0600
+};
 
 static int read_options(struct localserve *s, uint16_t *port_base);
 static int make_dir(struct localserve *s, const char *dir);
+static int check_is_ours(struct localserve *s);
+static int lock(struct localserve *s);
 static int find_programs(struct localserve *s);
 static int serve(struct localserve *s, uint16_t port_base);
 static void print_how_to(const struct localserve *s);
@@ -20,8 +30,12 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 int verb_localserve(struct admin *admin)
 {
-	struct localserve s = {
-	    .admin = admin, .dir_fd = -1, .log_fd = -1, .signal_fd = -1, .wake_watch_fd = -1};
+	struct localserve s = {.admin = admin,
+	    .dir_fd = -1,
+	    .lock_fd = -1,
+	    .log_fd = -1,
+	    .signal_fd = -1,
+	    .wake_watch_fd = -1};
 	for (size_t i = 0; i < LOCALSERVE_LISTENERS; i++)
 		s.listeners[i] = -1;
 	uint16_t port_base = 0;
@@ -50,6 +64,8 @@ static int read_options(struct localserve *s, uint16_t *port_base)
 	int status = operands_check(s->admin, 0, 0);
 	if (status != STATUS_OK)
 		return status;
+	if (dir && !*dir)
+		return problem(STATUS_USAGE, "--dir needs the name of a folder");
 	if (s->admin->instance)
 		return problem(STATUS_USAGE, "localserve takes --dir DIR, not --instance");
 	if (base &&
@@ -78,6 +94,11 @@ static int make_dir(struct localserve *s, const char *dir)
 	int rc = folder_open(AT_FDCWD, s->dir, &s->dir_fd);
 	if (rc < 0)
 		return problem(status_of(rc), "%s cannot be opened: %s", s->dir, strerror(-rc));
+	int status = check_is_ours(s);
+	if (status == STATUS_OK)
+		status = lock(s);
+	if (status != STATUS_OK)
+		return status;
 	/* The verbs' own functions work on this instance from here on. */
 	s->admin->instance = s->dir;
 	paths_clear(&s->admin->paths);
@@ -85,23 +106,67 @@ static int make_dir(struct localserve *s, const char *dir)
 	return STATUS_OK;
 }
 
-/* $POSTERN_LIBEXEC, the folder of this program (build tree), or where they are installed. */
+/* A folder with an instance, with the beginning of one, or with nothing: not somebody's documents. */
+static int check_is_ours(struct localserve *s)
+{
+	static const char *const first[] = {
+	    ".", "..", "lock", "log", "ready", "server.key.pem", "server.pem"};
+	if (faccessat(s->dir_fd, "postern.conf", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return STATUS_OK;
+	DIR *d = opendir(s->dir);
+	if (!d)
+		return problem(STATUS_NO_INPUT, "%s cannot be read: %s", s->dir, strerror(errno));
+	int status = STATUS_OK;
+	for (struct dirent *e; status == STATUS_OK && (e = readdir(d));) {
+		size_t i = 0;
+		while (i < ARRAY_SIZE(first) && strcmp(first[i], e->d_name) != 0)
+			i++;
+		if (i == ARRAY_SIZE(first))
+			status = problem(STATUS_CANNOT_CREATE,
+			    "%s holds other files, and no instance of Postern; give --dir a new or "
+			    "empty folder",
+			    s->dir);
+	}
+	(void)closedir(d); /* was only read */
+	return status;
+}
+
+/* Held until this process ends, however it does; no child keeps it behind an exec. */
+static int lock(struct localserve *s)
+{
+	s->lock_fd =
+	    openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	if (s->lock_fd < 0)
+		return problem(
+		    STATUS_CANNOT_CREATE, "%s/lock cannot be opened: %s", s->dir, strerror(errno));
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return STATUS_OK;
+	if (errno == EWOULDBLOCK)
+		return problem(STATUS_TEMPORARY,
+		    "%s is already served by another localserve; end that one, or give another "
+		    "--dir",
+		    s->dir);
+	return problem(STATUS_IO, "%s/lock cannot be locked: %s", s->dir, strerror(errno));
+}
+
+/* $POSTERN_LIBEXEC, or from where this program lies: its folder (build tree), or ../libexec/postern. */
 static int find_programs(struct localserve *s)
 {
 	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
 	const char *given = getenv("POSTERN_LIBEXEC");
 	struct arena *a = &s->admin->arena;
 	if (given) {
 		s->programs = arena_cstr(a, span_cstr(given));
-	} else if (n > 0) {
-		struct span path = span_of(self, (size_t)n);
-		s->programs = arena_cstr(a, span_sub(path, 0, span_last_index(path, '/')));
+	} else {
+		struct span path = span_of(self, n > 0 ? (size_t)n : 0);
+		struct span folder = span_sub(path, 0, span_last_index(path, '/'));
+		struct span prefix = span_sub(folder, 0, span_last_index(folder, '/'));
+		s->programs = arena_cstr(a, folder);
 		if (access(arena_format(a, "%s/imap-handler", s->programs).p, X_OK) < 0)
-			s->programs = NULL;
+			s->programs = arena_cstr(
+			    a, arena_format(a, "%.*s/libexec/postern", SPAN_ARG(prefix)));
 	}
-	if (!s->programs)
-		s->programs = arena_cstr(a, SPAN(POSTERN_LIBEXEC));
 	static const char *const needed[] = {"imap-handler", "submit-handler", "queue-runner"};
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		const char *path = arena_format(a, "%s/%s", s->programs, needed[i]).p;
@@ -115,8 +180,8 @@ static int find_programs(struct localserve *s)
 static int serve(struct localserve *s, uint16_t port_base)
 {
 	(void)unlinkat(s->dir_fd, "ready", 0); /* of an earlier, killed run */
-	s->log_fd =
-	    openat(s->dir_fd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	s->log_fd = openat(
+	    s->dir_fd, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
 	if (s->log_fd < 0)
 		return problem(
 		    STATUS_CANNOT_CREATE, "%s/log cannot be opened: %s", s->dir, strerror(errno));
@@ -125,7 +190,7 @@ static int serve(struct localserve *s, uint16_t port_base)
 		status = localserve_listen(s, port_base);
 	if (status != STATUS_OK)
 		return status;
-	int rc = file_replace(s->dir_fd, "ready", SPAN(""), 0600);
+	int rc = file_replace(s->dir_fd, "ready", SPAN(""), FILE_MODE);
 	if (rc < 0)
 		return problem(
 		    status_of(rc), "%s/ready cannot be written: %s", s->dir, strerror(-rc));
@@ -158,11 +223,12 @@ static void print_how_to(const struct localserve *s)
 
 static void clear(struct localserve *s)
 {
-	if (s->dir_fd >= 0)
+	if (s->log_fd >= 0)			       /* past the lock: it is ours */
 		(void)unlinkat(s->dir_fd, "ready", 0); /* may not be there */
 	for (size_t i = 0; i < LOCALSERVE_LISTENERS; i++)
 		close_fd(&s->listeners[i]);
 	close_fd(&s->dir_fd);
+	close_fd(&s->lock_fd);
 	close_fd(&s->log_fd);
 	close_fd(&s->signal_fd);
 	close_fd(&s->wake_watch_fd);

@@ -27,7 +27,7 @@ struct localserve {
 	uint16_t ports[LOCALSERVE_SERVICE_COUNT];
 	int listeners[LOCALSERVE_LISTENERS]; /* -1: none */
 	enum localserve_service services[LOCALSERVE_LISTENERS];
-	int dir_fd, log_fd, signal_fd, wake_watch_fd;
+	int dir_fd, lock_fd, log_fd, signal_fd, wake_watch_fd;
 	sigset_t signals_before;
 	pid_t handlers[LOCALSERVE_CHILDREN_MAX]; /* 0: free */
 	size_t handler_count;

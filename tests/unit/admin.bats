@@ -28,6 +28,20 @@ postern() {
 	[ "$status" -eq 2 ]
 	run postern
 	[ "$status" -eq 2 ]
+	run postern config
+	[ "$status" -eq 2 ]
+	[[ $output == *"config check"*"config keys"* && $output != *account* ]]
+	run "$BUILD/bin/postern" localserve --dir
+	[ "$status" -eq 2 ]
+	[[ $output == "postern: --dir needs a value"* ]]
+	run "$BUILD/bin/postern" localserve --dir=
+	[ "$status" -eq 2 ]
+	run "$BUILD/bin/postern" localserve --frob
+	[ "$status" -eq 2 ]
+	[[ $output == "postern: localserve has no option --frob"* ]]
+	run postern --version
+	[ "$status" -eq 0 ]
+	[[ $output =~ ^postern\ [0-9]+\.[0-9]+$ ]]
 }
 
 @test "postern config: check says file and line, changes nothing; apply compiles" {

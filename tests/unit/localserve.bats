@@ -84,6 +84,34 @@ first_line() { # PORT: what the handler says
 	pid=
 }
 
+@test "localserve: one at a time serves a folder; another one's files are left alone" {
+	start
+	run "$BUILD/bin/postern" localserve --dir "$dir/instance" --port-base $((base + 1))
+	[ "$status" -eq 75 ] || { echo "$output"; false; }
+	[[ $output == *"already served"* ]]
+	[ -e "$dir/instance/ready" ]
+	kill -KILL "$pid"
+	wait "$pid" || true
+	rm "$dir/instance/ready"
+	start
+	kill -INT "$pid"
+	wait "$pid"
+	pid=
+	mkdir "$dir/foreign"
+	echo text >"$dir/foreign/thesis"
+	run "$BUILD/bin/postern" localserve --dir "$dir/foreign" --port-base "$base"
+	[ "$status" -eq 73 ] || { echo "$output"; false; }
+	[[ $output == *"$dir/foreign holds other files"*"empty folder" ]]
+	[ "$(ls -A "$dir/foreign")" = thesis ]
+}
+
+@test "localserve: installed anywhere, it finds the handlers" {
+	unset POSTERN_LIBEXEC
+	"$BATS_TEST_DIRNAME/../../scripts/install-tree" "$BUILD" "$dir/root" /opt/postern
+	run timeout 60 "$dir/root/opt/postern/bin/postern" localserve --demo
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
 @test "localserve: a throwaway instance is removed" {
 	export TMPDIR=$dir
 	"$BUILD/bin/postern" localserve --port-base "$base" >"$dir/out" 2>&1 3>&- &
