@@ -46,7 +46,7 @@ bool session_within_limits(struct decision *d)
 	int rc = limits_check(d->limits, address, SPAN(""), wall_ms() / 1000, &delay_ms);
 	if (rc < 0 && rc != -EACCES)
 		return true; /* a cache that fails locks nobody out */
-	sleep_ms(rc == 0 ? delay_ms : SESSION_DELAY_MAX_MS);
+	sleep_ms(rc == 0 ? delay_ms : LIMITS_REFUSAL_MS);
 	return rc == 0;
 }
 
@@ -58,8 +58,8 @@ static bool is_refused_for(struct decision *d, struct span account)
 	if (!d->limits || !account.n)
 		return false;
 	int rc = limits_check(d->limits, address, account, wall_ms() / 1000, &delay_ms);
-	if (rc == 0)
-		sleep_ms(delay_ms);
+	if (rc == 0 || rc == -EACCES)
+		sleep_ms(rc == 0 ? delay_ms : LIMITS_REFUSAL_MS);
 	return rc == -EACCES;
 }
 

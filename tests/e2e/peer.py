@@ -19,15 +19,20 @@ class Peer:
     """`with Peer("imap", "--implicit-tls", key="yes") as c:`"""
 
     def __init__(self, *arguments, key=None, tls=True, program="tools/fake_handler", env=None,
-                 tls12=False, receive_buffer=None):
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
+                 tls12=False, receive_buffer=None, source=None, mapped=False):
+        # mapped: an IPv6 socket that takes IPv4 clients too, as systemd's do
+        listener = socket.socket(socket.AF_INET6 if mapped else socket.AF_INET)
+        if mapped:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("::" if mapped else "127.0.0.1", 0))
         listener.listen(1)
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(TIMEOUT_S)
-        self.socket.connect(listener.getsockname())
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", listener.getsockname()[1]))
         connection, _ = listener.accept()
         listener.close()
         self.log = tempfile.TemporaryFile()

@@ -22,9 +22,10 @@ ENDS = {
 class Connection(peer.Peer):
     """A real handler of either protocol, up to the point where authentication may begin."""
 
-    def __init__(self, protocol, key=None, implicit=True, options=(), **more):
+    def __init__(self, protocol, key=None, implicit=True, options=(), keep_limits=False, **more):
         try:
-            os.unlink(f"{peer.INSTANCE}/run/state/limits.tdb")  # what others did wrong before
+            if not keep_limits:
+                os.unlink(f"{peer.INSTANCE}/run/state/limits.tdb")  # what others did wrong before
         except FileNotFoundError:
             pass
         self.protocol = protocol

@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+"""What the memory of attempts does, through the real handlers. usage: limits.py TEST"""
+import concurrent.futures
+import glob
+import hmac
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+from peer import BUILD, INSTANCE, KEYS
+from sasl_client import Connection, plain, scram
+
+ALICE, BOB, CRAM = "alice@example.org", "bob@example.org", "cram@example.org"
+RIGHT = "wonderland-alice"
+
+
+def postern(*arguments, stdin=b"", check=True):
+    done = subprocess.run([f"{BUILD}/bin/postern", "--instance", INSTANCE, *arguments], input=stdin,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=check)
+    return done.stdout.decode()
+
+
+def forget_attempts():
+    for path in glob.glob(f"{INSTANCE}/run/state/*"):
+        os.unlink(path)
+
+
+def connect(protocol, **more):
+    return Connection(protocol, keep_limits=True, **more)
+
+
+def fail(user, sources, times, password="not it"):
+    """That many from each, at the same moment: none sees the others; late ones may be refused."""
+    barrier = threading.Barrier(len(sources) * times)
+
+    def once(source):
+        with connect("imap", source=source) as c:
+            barrier.wait()
+            line = plain(c, user, password) if c.greeting.startswith("* OK") else c.greeting
+            assert line.startswith("* BYE") or c.end(line, "credentials")
+    together([lambda source=source: once(source) for source in sources for _ in range(times)])
+
+
+def together(functions):
+    """All at once; the first exception of theirs."""
+    with concurrent.futures.ThreadPoolExecutor(len(functions)) as pool:
+        for done in [pool.submit(f) for f in functions]:
+            done.result()
+
+
+def may_log_in(protocol, user, password, **more):
+    """Seconds that it took, or None when it was refused by the limits."""
+    start = time.monotonic()
+    try:
+        with connect(protocol, **more) as c:
+            line = c.greeting
+            if line.startswith(("* OK", "220")):
+                line = plain(c, user, password)
+            if line.startswith(("* BYE", "421 4.7.0")):
+                c.at_end()
+                assert "result=limited" in c.logged(), c.logged()
+                return None
+            c.end(line, "ok")
+            return time.monotonic() - start
+    except (ConnectionError, ssl.SSLError):
+        return None
+
+
+def full_address():
+    """Ten failures from an address: the next connection is told to go, whatever it would say."""
+    def is_refused(protocol, **how):
+        start = time.monotonic()
+        with connect(protocol, source="127.1.1.1", **how) as c:
+            assert c.greeting.startswith("* BYE" if protocol == "imap" else "421 4.7.0"), c.greeting
+            assert time.monotonic() - start > 2.5
+            c.at_end()
+            assert "login result=limited" in c.logged() and "address=127.1.1.1 " in c.logged()
+
+    forget_attempts()
+    fail("nobody@example.org", ["127.1.1.1"], 18)
+    # the holder of a proven key is served all the same
+    with connect("imap", key="yes", source="127.1.1.1") as c:
+        assert c.greeting.startswith("* PREAUTH"), c.greeting
+    with connect("submission", key="yes", source="127.1.1.1") as c:
+        c.reply(f"MAIL FROM:<{ALICE}>", "250")
+    together([lambda: is_refused("imap"), lambda: is_refused("submission"),
+              # an IPv4-mapped peer is the same one; a key that nobody knows is no excuse
+              lambda: is_refused("imap", mapped=True), lambda: is_refused("submission", mapped=True),
+              lambda: is_refused("imap", key="stranger")])
+    # others are served, and its network is not full
+    assert may_log_in("imap", ALICE, RIGHT, source="127.2.1.1") is not None
+    with connect("imap", source="127.1.1.2") as c:
+        assert c.greeting.startswith("* OK"), c.greeting
+
+
+def full_account():
+    """Strangers fill it: they are refused then; whoever logged in before is slowed only."""
+    forget_attempts()
+    assert may_log_in("imap", ALICE, RIGHT, source="127.9.9.9") is not None
+    fail(ALICE, [f"127.{network}.0.1" for network in range(1, 7)], 6)
+
+    def stranger(protocol):
+        assert may_log_in(protocol, ALICE, RIGHT, source="127.8.8.8") is None
+
+    def owner(protocol):
+        took = may_log_in(protocol, ALICE, RIGHT, source="127.9.9.9")
+        assert took is not None and took > 1.5, took
+    together([lambda f=f, protocol=protocol: f(protocol) for f in (stranger, owner)
+              for protocol in ("imap", "submission")])
+    assert may_log_in("imap", BOB, "wonderland-bob", source="127.8.8.8") is not None
+    with connect("imap", key="yes", source="127.8.8.8") as c:
+        assert c.greeting.startswith("* PREAUTH"), c.greeting
+
+
+def success_clears_own_pair():
+    """Alice's success takes back her own failures from there, not those for bob."""
+    forget_attempts()
+    fail(BOB, ["127.3.1.1"], 7)
+    fail(ALICE, ["127.3.1.1"], 2)
+    assert may_log_in("imap", ALICE, RIGHT, source="127.3.1.1") is not None
+    fail(ALICE, ["127.3.1.1"], 2)  # with alice's two that were taken back there is room for them
+    fail(BOB, ["127.3.1.1"], 3)
+    assert may_log_in("imap", ALICE, RIGHT, source="127.3.1.1") is None
+
+
+def failures_over_key():
+    """The same on a connection that a key has logged in, where AUTH comes on top."""
+    forget_attempts()
+    with connect("submission", key="yes") as c:
+        times = []
+        for _ in range(9):
+            start = time.monotonic()
+            c.end(plain(c, ALICE, "not it"), "credentials")
+            times.append(time.monotonic() - start)
+        c.end(plain(c, ALICE, "not it"), "credentials")
+        c.reply(None, "421 4.7.0")
+        c.at_end()
+        assert times[1] < 0.5 and 0.9 < times[3] < times[5] < times[8], times
+
+
+def pending():
+    """Possession is proven, the password was right: an administrator may approve the key."""
+    forget_attempts()
+    with connect("imap", key="stranger") as c:
+        c.end(c.begin("EXTERNAL", b""), "alert")
+        assert postern("tlspubkey", "pending") == ""
+        c.end(plain(c, ALICE, "not it"), "credentials")
+        assert postern("tlspubkey", "pending") == ""
+        c.end(plain(c, "al@example.org", RIGHT), "ok")
+    line = postern("tlspubkey", "pending", "alice")
+    fingerprint = line.split()[0]
+    assert re.fullmatch(fingerprint + r" ecdsa-p256 al@example.org 20.* from 127.0.0.1 client=.*\n",
+                        line), line
+    assert json.loads(postern("tlspubkey", "pending", "--json"))[0]["fingerprint"] == fingerprint
+    assert fingerprint in c.logged() and "may be approved" in c.logged()
+    # once more renews it; a key over TLS 1.2 is only what the gate says, and is marked
+    with connect("submission", key="stranger", tls12=True) as c:
+        c.end(plain(c, ALICE, RIGHT), "ok")
+    assert " by TLS 1.2 " in postern("tlspubkey", "pending")
+    # nobody else's address
+    assert "not an address of the account" in postern("tlspubkey", "approve", "--address", BOB,
+                                                      fingerprint, check=False)
+    assert "allow-tls12" in postern("tlspubkey", "approve", "--preauth=no", fingerprint, "my phone")
+    assert postern("tlspubkey", "pending") == ""
+    got = postern("tlspubkey", "get", fingerprint)
+    assert "preauth:     no" in got and "name:        my phone" in got and ALICE in got, got
+    assert "last used:   never" in got
+    with connect("imap", key="stranger") as c:
+        c.end(c.begin("EXTERNAL", b""), "ok")
+    assert re.search(r"last used:   20.* UTC, imap from 127.0.0.1", postern("tlspubkey", "get", fingerprint))
+    # a registered key is not pending, whoever's password comes after it
+    with connect("imap", key="bob", tls12=True) as c:
+        c.end(plain(c, ALICE, RIGHT), "ok")
+    assert postern("tlspubkey", "pending") == ""
+    postern("tlspubkey", "rm", fingerprint)
+
+
+def pending_bounds():
+    """The one unseen for longest goes. A key that two accounts have pending is approved for one."""
+    forget_attempts()
+    for i in range(9):
+        subprocess.run([f"{BUILD}/bin/postern", "tlspubkey", "gen", "--p256", f"{KEYS}/many{i}"],
+                       stdout=subprocess.PIPE, check=True)
+        with connect("imap", key=f"many{i}") as c:
+            c.end(plain(c, BOB, "wonderland-bob"), "ok")
+        if i == 0:
+            first = postern("tlspubkey", "pending", "bob").split()[0]
+    lines = postern("tlspubkey", "pending", "bob").splitlines()
+    assert len(lines) == 8 and first not in "".join(lines), lines
+    last = lines[-1].split()[0]
+    with connect("imap", key="many8") as c:
+        c.end(plain(c, ALICE, RIGHT), "ok")
+    assert "choose with --account" in postern("tlspubkey", "approve", last, check=False)
+    postern("tlspubkey", "approve", "--account", "alice", last)
+    assert last not in postern("tlspubkey", "pending")
+    with connect("imap", key="many8") as c:
+        assert c.greeting.startswith("* PREAUTH") and ALICE in c.greeting, c.greeting
+
+
+def offers_plus(protocol, **more):
+    with connect(protocol, **more) as c:
+        return "-PLUS" in (c.greeting if protocol == "imap" else c.ehlo)
+
+
+def plus_hidden():
+    """A client that picks -PLUS, cannot bind and gives up finds it gone, there, for its address."""
+    forget_attempts()
+    for protocol, other in ("imap", "submission"), ("submission", "imap"):
+        with connect(protocol, source="127.4.4.4") as c:
+            c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+            c.end(c.ask("*"), "aborted")
+            # an aborted exchange without -PLUS has no such effect
+        assert "-PLUS is hidden from 127.4.4.4" in c.logged(), c.logged()
+        assert not offers_plus(protocol, source="127.4.4.4")
+        assert offers_plus(protocol, source="127.4.4.5")
+        assert offers_plus(other, source="127.4.4.4") == (protocol == "imap")
+        with connect(protocol, source="127.4.4.4") as c:
+            error, line = scram(c, "SCRAM-SHA-256", ALICE, RIGHT, "y")
+            assert error == "e=server-does-support-channel-binding", error
+            c.end(line, "credentials")
+            c.end(scram(c, "SCRAM-SHA-256", ALICE, RIGHT)[1], "ok")
+    with connect("imap", source="127.4.4.6") as c:
+        c.challenge(c.begin("SCRAM-SHA-256"))
+        c.end(c.ask("*"), "aborted")
+        c.challenge(c.begin("SCRAM-SHA-256-PLUS", b"p=tls-exporter,,n=x,r=y"))
+        c.end(c.ask("*"), "aborted")
+    assert offers_plus("imap", source="127.4.4.6")
+    with connect("imap", source="127.4.4.7") as c:  # hanging up is giving up
+        c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+    c.logged()
+    assert not offers_plus("imap", source="127.4.4.7")
+
+
+def plus_hidden_over_key():
+    """The same where a key has logged the client in already, and AUTH comes on top."""
+    forget_attempts()
+    with connect("submission", key="yes", source="127.4.5.4") as c:
+        assert "-PLUS" in c.ehlo
+        c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+        c.end(c.ask("*"), "aborted")
+        assert c.reply("QUIT", "221")
+    assert "-PLUS is hidden from 127.4.5.4" in c.logged(), c.logged()
+    assert not offers_plus("submission", key="yes", source="127.4.5.4")
+    assert not offers_plus("submission", source="127.4.5.4")
+    with connect("submission", key="yes", source="127.4.5.4") as c:
+        c.end(scram(c, "SCRAM-SHA-256", ALICE, RIGHT)[1], "ok")
+
+
+def plus_has_served():
+    """Whoever could bind once is not hidden from."""
+    forget_attempts()
+    with connect("imap", source="127.4.6.4") as c:
+        binding = ("tls-exporter", c.bindings()["tls-exporter"])
+        c.end(scram(c, "SCRAM-SHA-256-PLUS", ALICE, RIGHT, binding)[1], "ok")
+    with connect("imap", source="127.4.6.4") as c:
+        c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+        c.end(c.ask("*"), "aborted")
+    assert offers_plus("imap", source="127.4.6.4")
+
+
+def cram(c, user, password):
+    challenge = c.challenge(c.begin("CRAM-MD5"))
+    return c.respond(user.encode() + b" " + hmac.digest(password.encode(), challenge, "md5").hex().encode())
+
+
+def cram_md5():
+    """Enabled in the configuration and for the account; app passwords, too."""
+    forget_attempts()
+    app = postern("apppassword", "add", "cram", "old").strip()
+    for protocol in "imap", "submission":
+        with connect(protocol) as c:
+            assert "CRAM-MD5" in (c.greeting if protocol == "imap" else c.ehlo)
+            c.end(cram(c, CRAM, "wonderland-CRAM"), "credentials")
+            c.end(cram(c, ALICE, RIGHT), "credentials")
+            c.end(cram(c, "nobody@example.org", RIGHT), "credentials")
+        for password in "wonderland-cram", app:
+            with connect(protocol) as c:
+                c.end(cram(c, CRAM, password), "ok")
+        with connect(protocol) as c:
+            c.end(c.begin("CRAM-MD5", b"x"), "malformed")
+            c.challenge(c.begin("CRAM-MD5"))
+            c.end(c.respond(b"x"), "malformed")
+            c.challenge(c.begin("CRAM-MD5"))
+            c.end(c.ask("*"), "aborted")
+    # alice's record has nothing that would do for it, cram's has
+    sizes = [os.path.getsize(f"{INSTANCE}/state/accounts/{name}/credentials.tdb") for name in ("alice", "cram")]
+    assert min(sizes) > 0
+    # configured away, what was stored is not used any more
+    with open(f"{INSTANCE}/postern.conf", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{INSTANCE}/postern.conf", "w", encoding="utf-8") as f:
+        f.write(text.replace("cram-md5 = yes", "cram-md5 = no"))
+    postern("config", "apply")
+    with connect("imap") as c:
+        c.end(cram(c, CRAM, "wonderland-cram"), "credentials")
+        c.end(plain(c, CRAM, "wonderland-cram"), "ok")
+    with open(f"{INSTANCE}/postern.conf", "w", encoding="utf-8") as f:
+        f.write(text)
+    postern("config", "apply")
+
+
+def scram_sha_512():
+    """With and without binding, with app passwords."""
+    forget_attempts()
+    app = postern("apppassword", "add", "alice", "strong").strip()
+    for protocol in "imap", "submission":
+        for password in RIGHT, app:
+            with connect(protocol) as c:
+                binding = ("tls-exporter", c.bindings()["tls-exporter"])
+                c.end(scram(c, "SCRAM-SHA-512-PLUS", ALICE, password, binding)[1], "ok")
+            with connect(protocol) as c:
+                c.end(scram(c, "SCRAM-SHA-512", ALICE, "not it")[1], "credentials")
+                c.end(scram(c, "SCRAM-SHA-512", ALICE, password)[1], "ok")
+        with connect(protocol, options=("--sasl-mechanisms", "PLAIN,SCRAM-SHA-256")) as c:
+            c.end(c.begin("SCRAM-SHA-512", b"n,,n=x,r=y"), "not-offered")
+    postern("apppassword", "rm", "alice", "strong")
+
+
+def history():
+    """`postern logins`, and the last use of each credential."""
+    forget_attempts()
+    with connect("imap", key="stranger", source="127.6.6.6") as c:
+        c.end(plain(c, BOB, "not it"), "credentials")
+        c.end(plain(c, BOB, "wonderland-bob"), "ok")
+    with connect("submission", key="bob", source="127.6.6.7"):
+        pass
+    rows = json.loads(postern("logins", "--json", "bob"))
+    rows = [r for r in rows if r["address"].startswith("127.6.6.")]
+    assert [(r["result"], r["protocol"], r["mechanism"]) for r in rows] == [
+        ("bad-credentials", "imap", "PLAIN"), ("ok", "imap", "PLAIN"), ("ok", "submission", "TLS-KEY")], rows
+    assert rows[1]["password"] == "" and len(rows[2]["key"]) == 43
+    assert rows[1]["tls"].startswith("TLSv1.3 TLS_")
+    assert "last_login" in json.loads(postern("account", "show", "--json", "bob"))
+    used = {k["fingerprint"]: k["used"] for k in json.loads(postern("tlspubkey", "list", "--json", "bob"))}
+    assert used[rows[2]["key"]]["address"] == "127.6.6.7", used
+
+
+def log_lines():
+    """Lines for the filter: three guesses, and what must not match."""
+    forget_attempts()
+    logs = []
+    forged = 'x" login result=bad-credentials protocol=imap address=9.9.9.9 account=- user="'
+    with connect("imap", source="127.5.5.1") as c:
+        c.ask(f'i ID ("name" "{forged[2:-2]}")')
+        c.line()
+        c.end(plain(c, "nobody@example.org", "x"), "credentials")
+    logs.append(c.logged())
+    with connect("submission", source="127.5.5.2") as c:
+        c.end(plain(c, forged + "@example.org", "x"), "credentials")
+    logs.append(c.logged())
+    with connect("submission", source="127.5.5.3", key="yes") as c:
+        c.end(plain(c, ALICE, "x"), "credentials")
+    logs.append(c.logged())
+    with connect("imap", source="127.5.5.4", key="stranger") as c:
+        c.end(c.begin("EXTERNAL", b""), "alert")
+        c.challenge(c.begin("PLAIN"))
+        c.end(c.ask("*"), "aborted")
+        c.end(plain(c, "off@example.org", "wonderland-off"), "alert")
+        c.end(plain(c, ALICE, RIGHT), "ok")
+    logs.append(c.logged())
+    with open(f"{INSTANCE}/log-lines", "w", encoding="utf-8") as f:
+        f.write("".join(logs))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
