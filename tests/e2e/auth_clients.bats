@@ -266,7 +266,7 @@ fetchmail_fetches() {
 }
 
 @test "s-nail: EXTERNAL with and without a name, IMAP and submission" {
-	local s_nail=(s-nail -:/ -Sv15-compat -Stls-ca-file="$CA" -Stls-config-pairs=Certificate="$NO",PrivateKey="$NO")
+	local s_nail=(s-nail -:/ -Sv15-compat -Stls-ca-file="$CA" "-Stls-config-pairs=Certificate=$NO,PrivateKey=$NO")
 	succeed curl -s --cacert "$CA" --cert "$KEY" -T "$HOME/m" "imaps://localhost:$IMAPS/INBOX"
 	for auth in external externanon; do
 		succeed "${s_nail[@]}" -Simap-auth=$auth -R -f "imaps://user%40localhost@localhost:$IMAPS/INBOX" </dev/null
@@ -331,4 +331,16 @@ in_guide() {
 	[ ${#account[@]} -eq 4 ]
 	mbsync_pulls "${account[@]:0:2}" "${account[3]}"
 	logged_in_by EXTERNAL
+}
+
+# Last: it changes what the server offers.
+@test "gsasl, swaks: CRAM-MD5 where server and account have it" {
+	echo 'sasl-mechanisms = {EXTERNAL, SCRAM-SHA-256, CRAM-MD5, PLAIN}' >>"$DIR/postern.conf"
+	echo 'account "carl" { addresses = {"carl@localhost"} cram-md5 = yes }' >"$DIR/conf.d/carl.conf"
+	$POSTERN config apply
+	echo carl-password | $POSTERN account password carl
+	gsasl_everywhere CRAM-MD5 -a carl@localhost -p carl-password
+	succeed swaks --server localhost --port "$SUBMISSION" --tls --auth CRAM-MD5 --auth-user carl@localhost \
+		--auth-password carl-password --from carl@localhost --to carl@localhost
+	logged_in_by CRAM-MD5 submission 3
 }

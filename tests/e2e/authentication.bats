@@ -34,6 +34,8 @@ make_odd_certificates() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3000 -subj /CN=odd -keyout other.pem -out other.crt \
 		-set_serial "0x$(openssl x509 -in odd.certificate.pem -noout -serial | cut -d= -f2)"
 	cat other.crt >>other.pem
+	openssl req -x509 -newkey rsa:1024 -nodes -days 30 -subj /CN=short -keyout short.pem -out short.crt
+	cat short.crt >>short.pem
 	# every other type of key that can be registered
 	for name in "RSA -pkeyopt rsa_keygen_bits:2048" "EC -pkeyopt ec_paramgen_curve:P-384" \
 		"EC -pkeyopt ec_paramgen_curve:P-521" ED25519 ED448; do
@@ -50,6 +52,8 @@ make_odd_certificates() {
 @test "expired, nameless, misused, signed by anyone: only the key counts" { play odd_certificates; }
 @test "a reissued certificate of a registered key" { play reissued_certificate; }
 @test "every type of key" { play key_types; }
+@test "a key too short to be registered is an unknown one" { play short_key; }
+@test "scope and expiry of a key; an open session ends with it" { play scope_and_expiry; }
 @test "EXTERNAL: every form, own addresses, others' (RFC 4422 appendix A)" { play external; }
 @test "preauth modes on implicit TLS and STARTTLS" { play preauth_matrix; }
 @test "tolerant preauth: logging in again until the first other command" { play tolerant; }

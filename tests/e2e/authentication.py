@@ -2,6 +2,7 @@
 """Spec 1, who may log in: through the real handlers. usage: authentication.py TEST [ARGUMENT]"""
 import base64
 import hashlib
+import hmac
 import os
 import re
 import socket
@@ -94,6 +95,66 @@ def key_types():
     for name in "type-2048", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
         with Connection("imap", name) as c:
             assert "PREAUTH" in c.greeting, (name, c.greeting, c.logged())
+
+
+class Careless(Connection):
+    """A client that uses keys that OpenSSL finds too weak."""
+
+    def context(self):
+        context = ssl.create_default_context(cafile=f"{INSTANCE}/server.pem")
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.load_cert_chain(f"{KEYS}/{self.key}.pem")
+        return context
+
+
+def short_key():
+    """Spec 1 §1.3: it completes the handshake and is nobody's; and it cannot be registered."""
+    for protocol in PROTOCOLS:
+        with Careless(protocol, "short") as c:
+            c.end(c.begin("EXTERNAL", b""), "alert")
+            c.end(plain(c, ALICE, PASSWORD), "ok")
+    with open(f"{KEYS}/short.crt", encoding="ascii") as f:
+        run = postern("tlspubkey", "add", ALICE, text=f.read(), check=False)
+    assert run.returncode != 0 and "2048" in run.stdout, run
+
+
+def register(name, *options):
+    postern("tlspubkey", "gen", "--p256", f"{KEYS}/{name}")
+    with open(f"{KEYS}/{name}.certificate.pem", encoding="ascii") as f:
+        postern("tlspubkey", "add", *options, ALICE, text=f.read())
+
+
+def scope_and_expiry():
+    """A key for one of the two services; a key that expires while it is in use."""
+    register("only-imap", "--scope=imap")
+    register("only-submission", "--scope=submission")
+    with Connection("imap", "only-imap") as c:
+        assert "PREAUTH" in c.greeting
+    with Connection("submission", "only-imap") as c:
+        c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
+        c.end(c.begin("EXTERNAL", b""), "credentials")
+        c.end(plain(c, ALICE, PASSWORD), "ok")
+    assert "result=out-of-scope" in c.logged()
+    with Connection("submission", "only-submission") as c:
+        logged_in(c, ALICE)
+    with Connection("imap", "only-submission") as c:
+        assert c.greeting.startswith("* OK")
+        assert c.begin("EXTERNAL", b"").startswith("a NO [AUTHORIZATIONFAILED]")
+    end = int(time.time()) + 3
+    register("expiring", "--expires=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)))
+    with Connection("imap", "expiring") as c, Connection("submission", "expiring") as s:
+        assert "PREAUTH" in c.greeting
+        logged_in(c)
+        logged_in(s, ALICE)
+        c.expect("i IDLE", "+ ")
+        c.expect(None, "* BYE")
+        assert end <= time.time() < end + 2, time.time() - end
+        s.reply(f"MAIL FROM:<{ALICE}>", "421 4.7.0")
+    with Connection("imap", "expiring") as c:
+        assert c.begin("EXTERNAL", b"").startswith("a NO [EXPIRED]")
+    with Connection("submission", "expiring") as c:
+        c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
+        c.end(c.begin("EXTERNAL", b""), "credentials")
 
 
 def external():
@@ -571,6 +632,65 @@ def offers():
             for name in "EXTERNAL", "CRAM-MD5", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "ANONYMOUS", "XOAUTH2", "PLAIN-PLUS":
                 c.end(c.begin(name), "not-offered")
                 c.end(c.begin(name, b"x"), "not-offered")
+
+
+def cram_md5(c, user, password):
+    """RFC 2195 §2"""
+    challenge = c.challenge(c.begin("CRAM-MD5"))
+    assert re.fullmatch(rb"<[^<>@]+@[^<>@]+>", challenge), challenge
+    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    return c.respond(f"{user} {digest}".encode()), challenge
+
+
+def extra_mechanisms():
+    names = ["SCRAM-SHA-512-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-256", "CRAM-MD5", "PLAIN"]
+    with open(f"{INSTANCE}/postern.conf", "a", encoding="utf-8") as f:
+        f.write(f"sasl-mechanisms = {{{', '.join(names)}}}\n")
+    with open(f"{INSTANCE}/conf.d/cram.conf", "w", encoding="utf-8") as f:
+        f.write('account "carl" { addresses = {"carl@example.org"} cram-md5 = yes }\n')
+    postern("config", "apply")
+    postern("account", "password", "carl", text="wonderland-carl\n")
+    for protocol in PROTOCOLS:
+        for tls12 in False, True:
+            with Connection(protocol, tls12=tls12) as c:
+                assert mechanisms_of(c.greeting if protocol == "imap" else c.ehlo) == names
+                kinds = list(c.bindings())
+            for kind in kinds:
+                for mechanism in names[:2]:
+                    with Connection(protocol, tls12=tls12) as c:
+                        error, line = scram(c, mechanism, ALICE, PASSWORD, (kind, c.bindings()[kind]))
+                        assert not error, error
+                        c.end(line, "ok")
+            with Connection(protocol, tls12=tls12) as c:
+                assert scram(c, "SCRAM-SHA-512", ALICE, PASSWORD, "y")[0] == "e=server-does-support-channel-binding"
+                # no -PLUS of this hash is enabled, but a client that could bind saw one of another
+                c.end(scram(c, "SCRAM-SHA-512", ALICE, PASSWORD)[1], "ok")
+        challenges = set()
+        with Connection(protocol) as c:
+            line, challenge = cram_md5(c, "carl@example.org", "wrong")
+            challenges.add(challenge)
+            c.end(line, "credentials")
+            # alice's account has not enabled it: the same as a wrong password, and as nobody at all
+            for user, password in (ALICE, PASSWORD), ("nobody@example.org", "x"):
+                again, challenge = cram_md5(c, user, password)
+                challenges.add(challenge)
+                assert again == line, again
+            line, challenge = cram_md5(c, "CARL@example.org", "wonderland-carl")
+            challenges.add(challenge)
+            c.end(line, "ok")
+        assert len(challenges) == 4, "a challenge came twice"
+        for response in (b"", b"carl@example.org", b"carl@example.org ", b" " + b"0" * 32, b"carl@example.org " + b"0" * 31,
+                         b"carl@example.org " + b"0" * 33, b"\xff " + b"0" * 32, b"carl@example.org\0 " + b"0" * 32):
+            with Connection(protocol) as c:
+                c.challenge(c.begin("CRAM-MD5"))
+                line = c.respond(response)
+                assert c.is_end(line, "malformed") or c.is_end(line, "credentials"), (response, line)
+        with Connection(protocol) as c:
+            c.end(c.begin("CRAM-MD5", b"carl@example.org " + b"0" * 32), "malformed")  # no initial response
+            assert c.challenge(c.begin("CRAM-MD5"))
+            c.end(c.ask("*"), "aborted")
+            c.challenge(c.begin("CRAM-MD5"))
+            c.end(c.ask("A" * 16000), "too-long")
 
 
 OVERSIZED = b"A" * 9000  # decoded; more than SASL_MESSAGE_MAX_BYTES

@@ -1,6 +1,7 @@
 """One handler on one loopback connection, as inetd starts it, and a client to talk to it."""
 import base64
 import os
+import re
 import resource
 import signal
 import socket
@@ -67,6 +68,9 @@ class Peer:
             self.status = self.process.wait(TIMEOUT_S)
         finally:
             self.process.kill()
+        self.log.seek(0)
+        report = re.search(rb"(Address|Leak)Sanitizer|runtime error:.*", self.log.read())
+        assert not report, report[0]
 
     def send(self, text):
         self.socket.sendall(text.encode() if isinstance(text, str) else text)

@@ -184,7 +184,8 @@ static void test_passwords(void)
 	check_int(credentials_put_password(c, &phone, SPAN("app password"), 0, false), 0);
 	credentials_close(c);
 
-	struct login_lookup l = {.config = config, .accounts_dirfd = accounts_fd, .keys_dirfd = keys_fd};
+	struct login_lookup l = {
+	    .config = config, .accounts_dirfd = accounts_fd, .keys_dirfd = keys_fd};
 	check_int(login_sasl_lookup(&l).credentials(&l, SPAN("alias@example.org"), HASH_SHA256, &a,
 		      &(struct sasl_credentials){0}),
 	    -EIO);
