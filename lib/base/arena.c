@@ -20,6 +20,13 @@ void arena_clear(struct arena *a)
 	a->total = 0;
 }
 
+void arena_clear_secret(struct arena *a)
+{
+	for (struct arena_block *b = a->blocks; b; b = b->next)
+		explicit_bzero(b->data, b->used);
+	arena_clear(a);
+}
+
 void arena_reset(struct arena *a)
 {
 	struct arena_block *keep = NULL;

@@ -18,6 +18,7 @@ struct arena {
 };
 
 void arena_clear(struct arena *a);
+void arena_clear_secret(struct arena *a); /* wipes first */
 /* Empties; keeps one block of the ordinary size for reuse. */
 void arena_reset(struct arena *a);
 

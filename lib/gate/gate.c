@@ -5,6 +5,7 @@
 
 #include "base/encode.h"
 #include "gate/relay.h"
+#include "imap/write.h"
 #include "smtp/command.h"
 #include "sys/stop.h"
 
@@ -71,11 +72,13 @@ static enum gate_end converse(struct gate *g)
 	stream_set_deadline(g->client, monotonic_ms() + GATE_TOTAL_MS);
 	if (end == GATE_REFUSED) { /* in the place of the greeting */
 		struct span text = refused.text.n ? refused.text : SPAN("Try again later");
-		bool is_imap = g->protocol == PROTOCOL_IMAP;
-		const char *before = is_imap				  ? "* BYE "
-				     : refused.refusal == REFUSAL_LIMITED ? "421 4.7.0 "
-									  : "421 4.3.0 ";
-		stream_format(g->client, "%s%.*s\r\n", before, SPAN_ARG(text));
+		struct str line cleanup(str_clear) = STR_INIT(2 * MESSAGE_TEXT_MAX_BYTES);
+		bool is_limited = refused.refusal == REFUSAL_LIMITED;
+		imap_put_text(&line, text, IMAP_TEXT_ASCII);
+		if (g->protocol == PROTOCOL_IMAP)
+			stream_format(g->client, "* BYE %s\r\n", line.data);
+		else
+			smtp_reply(g->client, 421, is_limited ? "4.7.0" : "4.3.0", text);
 		return GATE_CLOSE;
 	}
 	if (end != GATE_GO_ON)
@@ -233,8 +236,8 @@ static enum gate_end send_response(struct gate *g, const char *prefix)
 }
 
 /*
- * Before hanging up at SIGTERM, on a client that was too slow, or without a session. The stream may have failed
- * already, so the words go past it, if they can go at once.
+ * Before hanging up at SIGTERM, on a client that was too slow, or without a session. The stream may
+ * have failed already, so the words go past it, if they can go at once.
  */
 static void say_last_words(struct gate *g, enum gate_end end)
 {

@@ -73,7 +73,7 @@ static enum gate_end too_long(struct gate *g, struct span tag)
 
 static enum gate_end run_command(struct gate *g, struct span text)
 {
-	struct arena arena cleanup(arena_clear) = {0};
+	struct arena arena cleanup(arena_clear_secret) = {0}; /* LOGIN, AUTH */
 	struct imap_command c;
 	const char *error = "";
 

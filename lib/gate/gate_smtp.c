@@ -39,7 +39,7 @@ enum gate_end gate_smtp(struct gate *g)
 
 static enum gate_end run_command(struct gate *g, struct span line)
 {
-	struct arena arena cleanup(arena_clear) = {0};
+	struct arena arena cleanup(arena_clear_secret) = {0}; /* LOGIN, AUTH */
 	struct smtp_command c;
 	struct smtp_status status;
 

@@ -18,6 +18,8 @@ struct stream {
 
 enum direction { READING, WRITING };
 
+static void free_buffers(struct stream *s);
+
 static int wait_ready(struct stream *s, short events, enum direction d, int64_t started_ms);
 static ssize_t read_channel(struct stream *s, void *buffer, size_t n);
 static int write_channel(struct stream *s, struct span bytes);
@@ -37,9 +39,20 @@ void stream_free(struct stream *s)
 	if (!s)
 		return;
 	channel_close(&s->channel);
+	free_buffers(s);
+	free(s);
+}
+
+/* A password may have been in them. */
+static void free_buffers(struct stream *s)
+{
+	if (s->in)
+		explicit_bzero(s->in, STREAM_BUFFER_BYTES);
+	if (s->out)
+		explicit_bzero(s->out, STREAM_BUFFER_BYTES);
 	free(s->in);
 	free(s->out);
-	free(s);
+	s->in = s->out = NULL;
 }
 
 void stream_set_timeout(struct stream *s, int read_ms, int write_ms)
@@ -246,9 +259,7 @@ int stream_wait(struct stream *s, int other_fd, int timeout_ms)
 		s->end_of_input = n == 0;
 		return STREAM_READY_INPUT;
 	}
-	free(s->in);
-	free(s->out);
-	s->in = s->out = NULL;
+	free_buffers(s);
 	if (n != -EAGAIN) {
 		stream_fail(s, (int)n);
 		return (int)n;
