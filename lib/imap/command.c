@@ -259,9 +259,7 @@ static bool special_uses(struct imap_cursor *c, unsigned *ret)
 		while (use < IMAP_USE_COUNT &&
 		       !span_equal_nocase(atom, span_cstr(imap_special_use_name(use) + 1)))
 			use++;
-		if (use == IMAP_USE_COUNT)
-			return cursor_fail(c, -EINVAL, "CREATE: there is no such special use");
-		*ret |= 1u << use;
+		*ret |= 1u << (use < IMAP_USE_COUNT ? use : IMAP_USE_NONE);
 	} while (cursor_sp(c));
 	return cursor_char(c, ')');
 }

@@ -106,7 +106,8 @@ struct imap_command {
 		} mailbox;
 		struct {
 			struct span name; /* without a "/" at the end (RFC 9051 §6.3.4) */
-			unsigned uses;	  /* 1 << enum imap_special_use */
+			/* 1 << enum imap_special_use; that of IMAP_USE_NONE: one that nobody knows */
+			unsigned uses;
 		} create;
 		struct {
 			struct span from, to;

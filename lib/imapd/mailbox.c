@@ -71,13 +71,14 @@ struct answer imapd_create(struct imapd *c)
 	return error ? answer_error(error) : answer_ok("CREATE done");
 }
 
-/* \All and \Flagged are views of other mailboxes, which we have not. */
+/* \All and \Flagged are views of other mailboxes, which we have not; others are not known. */
 static bool one_use(unsigned uses, enum special_use *ret)
 {
 	*ret = SPECIAL_NONE;
 	if (!uses)
 		return true;
-	if (uses & (uses - 1) || uses & (1u << SPECIAL_ALL | 1u << SPECIAL_FLAGGED))
+	if (uses & (uses - 1) ||
+	    uses & (1u << SPECIAL_NONE | 1u << SPECIAL_ALL | 1u << SPECIAL_FLAGGED))
 		return false;
 	while (uses >>= 1)
 		(*ret)++;

@@ -288,6 +288,8 @@ struct answer answer_error(int error)
 	case -EINVAL:
 	case -EILSEQ:
 	case -ENAMETOOLONG: return answer_no("CANNOT", "The name is not allowed");
+	case -ENOTUNIQ: /* RFC 6154 §3 */
+		return answer_no("USEATTR", "Another mailbox has that special use");
 	case -EPERM: return answer_no("CANNOT", "That is not possible with this mailbox");
 	case -EROFS: return answer_no("CANNOT", "The mailbox was opened read-only");
 	case -E2BIG:
