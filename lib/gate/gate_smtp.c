@@ -8,6 +8,8 @@
 static enum gate_end run_command(struct gate *g, struct span line);
 static void too_long(struct gate *g, struct span line);
 static bool needs_login(struct span line);
+static void log_in_first(struct gate *g);
+static enum gate_end chunk(struct gate *g, uint64_t bytes);
 static void ehlo(struct gate *g, const struct smtp_command *c, bool esmtp);
 static enum gate_end starttls(struct gate *g);
 static enum gate_end authenticate(struct gate *g, const struct smtp_command *c);
@@ -44,13 +46,7 @@ static enum gate_end run_command(struct gate *g, struct span line)
 	struct smtp_status status;
 
 	if (needs_login(line)) {
-		g->mistakes++;
-		if (g->welcome.disabled)
-			smtp_reply(g->client, 525, "5.7.13",
-			    g->welcome.text.n ? g->welcome.text : SPAN("This account is disabled"));
-		else
-			smtp_reply(g->client, 530, "5.7.0",
-			    g->welcome.text.n ? g->welcome.text : SPAN("Log in first"));
+		log_in_first(g);
 		return GATE_GO_ON;
 	}
 	if (line.n > SMTP_COMMAND_MAX_BYTES && !span_starts_with_nocase(line, SPAN("AUTH "))) {
@@ -75,8 +71,43 @@ static enum gate_end run_command(struct gate *g, struct span line)
 	case SMTP_VERB_QUIT: smtp_reply(g->client, 221, "2.0.0", SPAN("Bye")); return GATE_CLOSE;
 	case SMTP_VERB_STARTTLS: return starttls(g);
 	case SMTP_VERB_AUTH: return authenticate(g, &c);
+	case SMTP_VERB_BDAT: return chunk(g, c.size);
 	default: mistake(g, 503, "5.5.1", "Not now"); return GATE_GO_ON;
 	}
+}
+
+static void log_in_first(struct gate *g)
+{
+	g->mistakes++;
+	if (g->welcome.disabled)
+		smtp_reply(g->client, 525, "5.7.13",
+		    g->welcome.text.n ? g->welcome.text : SPAN("This account is disabled"));
+	else
+		smtp_reply(g->client, 530, "5.7.0",
+		    g->welcome.text.n ? g->welcome.text : SPAN("Log in first"));
+}
+
+/*
+ * RFC 3030 §2: the chunk follows its command without waiting for an answer. It is read and thrown
+ * away, since what somebody wrote in a message must not be taken for commands. One larger than any
+ * message ends the connection: nobody who was refused needs to be listened to for that long.
+ */
+static enum gate_end chunk(struct gate *g, uint64_t bytes)
+{
+	char piece[STREAM_BUFFER_BYTES];
+
+	if (bytes > g->message_size_max) {
+		smtp_reply(g->client, 421, "4.7.0", SPAN("Log in first"));
+		return GATE_CLOSE;
+	}
+	while (bytes) {
+		ssize_t n = stream_read(g->client, piece, (size_t)MIN(bytes, sizeof(piece)));
+		if (n <= 0)
+			return GATE_LOST;
+		bytes -= (uint64_t)n;
+	}
+	log_in_first(g);
+	return GATE_GO_ON;
 }
 
 /* RFC 4954 §6 has a code of its own for AUTH. */
@@ -89,8 +120,8 @@ static void too_long(struct gate *g, struct span line)
 /* These are answered alike, whatever their arguments; they are never parsed here. */
 static bool needs_login(struct span line)
 {
-	static const enum smtp_verb verbs[] = {SMTP_VERB_MAIL, SMTP_VERB_RCPT, SMTP_VERB_DATA,
-	    SMTP_VERB_BDAT, SMTP_VERB_VRFY, SMTP_VERB_EXPN};
+	static const enum smtp_verb verbs[] = {
+	    SMTP_VERB_MAIL, SMTP_VERB_RCPT, SMTP_VERB_DATA, SMTP_VERB_VRFY, SMTP_VERB_EXPN};
 	struct span word, rest;
 
 	(void)span_cut(line, ' ', &word, &rest);

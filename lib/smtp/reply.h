@@ -41,8 +41,8 @@ enum smtp_extension {
 };
 /* What this server does, on every connection; STARTTLS and AUTH are added where they may be used. */
 enum {
-	SMTP_SERVER_EXTENSIONS =
-	    SMTP_PIPELINING | SMTP_SIZE | SMTP_8BITMIME | SMTP_SMTPUTF8 | SMTP_ENHANCEDSTATUSCODES
+	SMTP_SERVER_EXTENSIONS = SMTP_PIPELINING | SMTP_SIZE | SMTP_8BITMIME | SMTP_SMTPUTF8 |
+				 SMTP_ENHANCEDSTATUSCODES | SMTP_CHUNKING
 };
 struct smtp_announcement {
 	struct span hostname;

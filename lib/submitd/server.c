@@ -89,7 +89,7 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 {
 	struct smtp_command c = {0};
 	struct smtp_status refusal;
-	unsigned extensions = SUBMITD_EXTENSIONS | SMTP_AUTH;
+	unsigned extensions = SMTP_SERVER_EXTENSIONS | SMTP_AUTH;
 	if (!server_wait(v, SUBMITD_COMMAND_TIMEOUT_MS))
 		return;
 	stream_set_deadline(v->peer, monotonic_ms() + SUBMITD_LINE_TIMEOUT_MS);
@@ -250,7 +250,7 @@ static void hello(struct server *v, const struct smtp_command *c, struct arena *
 	}
 	struct smtp_announcement a = {
 	    .hostname = s->global.hostname,
-	    .extensions = SUBMITD_EXTENSIONS,
+	    .extensions = SMTP_SERVER_EXTENSIONS,
 	    .message_size_max = s->global.message_size_max,
 	    .mechanisms = v->sasl_done ? 0 : s->mechanisms,
 	};

@@ -5,8 +5,6 @@
 #include "submitd/transaction.h"
 
 enum {
-	/* CHUNKING is announced here only: before the login nobody could take the chunks. */
-	SUBMITD_EXTENSIONS = SMTP_SERVER_EXTENSIONS | SMTP_CHUNKING,
 	/* RFC 5321 §4.5.3.2: 5 minutes for a command, 3 for a block of data */
 	SUBMITD_COMMAND_TIMEOUT_MS = 5 * 60 * 1000,
 	SUBMITD_DATA_TIMEOUT_MS = 3 * 60 * 1000,
