@@ -96,7 +96,11 @@ static void judge_key(struct config *config, const struct config_account *accoun
 	struct span fingerprint = ret->key.fingerprint;
 	/* First, for over TLS 1.2 possession is not proven to us: tell nothing about the account. */
 	if (tls12 && !ret->key.allow_tls12) {
-		describe_key(config, fingerprint, "is not accepted over TLS 1.2", a, ret);
+		ret->result = LOGIN_UNKNOWN_KEY;
+		ret->text = arena_format(a,
+		    "The TLS key %.*s is not accepted over TLS 1.2. Use TLS 1.3, or ask the "
+		    "administrator to remove it and add it with --allow-tls12: postern tlspubkey",
+		    SPAN_ARG(fingerprint));
 	} else if (!is_address_of(config, account->name, ret->key.address, a)) {
 		describe_key(
 		    config, fingerprint, "has a login address that is not its account's", a, ret);

@@ -57,10 +57,13 @@ teardown_file() { stop_localserve; }
 }
 
 @test "openssl s_client by hand: PREAUTH, APPEND, FETCH, LOGOUT" {
+	local mail=$'Subject: by hand\r\n\r\ntext\r\n'
+	printf '%s\r\n' "a CREATE Hand" "b APPEND Hand {${#mail}+}" "$mail" "c SELECT Hand" "d FETCH 1 BODY.PEEK[HEADER]" \
+		"e LOGOUT" >"$BATS_TEST_TMPDIR/commands"
 	# shellcheck disable=SC2016 # expanded by the inner shell
-	succeed bash -c 'printf "%s\r\n" "a SELECT INBOX" "b NOOP" "c LOGOUT" | openssl s_client -quiet -verify_return_error \
-		-CAfile "$DIR/server.pem" -cert "$DIR/clients/user.pem" -connect "localhost:$IMAPS" -ign_eof'
-	[[ $output == *"* PREAUTH"*"a OK"*"b OK"*"* BYE"*"c OK"* ]]
+	succeed bash -c 'openssl s_client -quiet -verify_return_error -CAfile "$DIR/server.pem" -cert "$DIR/clients/user.pem" \
+		-connect "localhost:$IMAPS" -ign_eof <"$BATS_TEST_TMPDIR/commands"'
+	[[ $output == *"* PREAUTH"*"a OK"*"b OK [APPENDUID "*"c OK"*"* 1 FETCH"*"Subject: by hand"*"d OK"*"* BYE"*"e OK"* ]]
 }
 
 @test "imaplib and smtplib: key, password, APPEND, SEARCH, STORE, EXPUNGE" {

@@ -13,7 +13,7 @@ setup() {
 	# shellcheck disable=SC2016 # $2 is the written script's
 	printf '#!/bin/sh\necho ran >&2\nrm -f "$2"/state/queue/wake/*\n' >"$POSTERN_LIBEXEC/queue-runner"
 	chmod +x "$POSTERN_LIBEXEC"/*
-	base=$((20000 + RANDOM % 20000))
+	base=$((10000 + RANDOM % 20000)) # below what the kernel gives to clients
 	pid=
 }
 teardown() {
