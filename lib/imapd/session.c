@@ -1,7 +1,9 @@
 /* The commands about the session itself (RFC 3501 §6.1, §6.2; RFC 2971, 5161, 2342, 2177). */
 #include "base/encode.h"
 #include "imapd/connection.h"
+#include "sys/log.h"
 
+static struct answer logged_in_already(struct imapd *c);
 static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct span initial);
 static enum sasl_outcome converse(
     struct imapd *c, struct sasl_server *sasl, struct span initial, bool *ret_aborted);
@@ -80,7 +82,7 @@ struct answer imapd_authenticate(struct imapd *c)
 {
 	const struct imap_command *command = c->command;
 	if (!c->tolerant)
-		return answer_no(NULL, "You are logged in already");
+		return logged_in_already(c);
 	struct str initial cleanup(str_clear_secret) = STR_INIT(IMAPD_SASL_LINE_BYTES_MAX);
 	bool has_initial = span_is_set(command->authenticate.initial);
 	if (has_initial && base64_decode(command->authenticate.initial, &initial))
@@ -89,12 +91,24 @@ struct answer imapd_authenticate(struct imapd *c)
 	    has_initial ? str_span(&initial) : SPAN_NONE);
 }
 
+/* A mail program that does not know PREAUTH needs a key of another mode: its administrator is told. */
+static struct answer logged_in_already(struct imapd *c)
+{
+	const struct session_login *login = &c->session->login;
+	if (span_equal(login->mechanism, SPAN("TLS-KEY")))
+		log_line(LOG_LEVEL_NOTICE,
+		    "a client logs in though PREAUTH did: register its key %.*s with "
+		    "--preauth=tolerant, or --preauth=no",
+		    SPAN_ARG(login->fingerprint));
+	return answer_no(NULL, "You are logged in already");
+}
+
 /* LOGIN is PLAIN in other words (RFC 4616 §2). */
 struct answer imapd_login(struct imapd *c)
 {
 	const struct imap_command *command = c->command;
 	if (!c->tolerant)
-		return answer_no(NULL, "You are logged in already");
+		return logged_in_already(c);
 	struct str plain cleanup(str_clear_secret) = STR_INIT(IMAPD_SASL_LINE_BYTES_MAX);
 	str_append_char(&plain, '\0');
 	str_append(&plain, command->login.user);

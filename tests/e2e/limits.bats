@@ -33,6 +33,7 @@ play() {
 @test "-PLUS is not hidden from whom it has served" { play plus_has_served; }
 @test "CRAM-MD5: only for the account that may (RFC 2195)" { play cram_md5; }
 @test "SCRAM-SHA-512 where it is enabled" { play scram_sha_512; }
+@test "PREAUTH and a client that logs in: the log says what helps" { play preauth_hint; }
 @test "history: what was tried, last use" { play history; }
 
 @test "fail2ban's filter matches guesses, and nothing a client can forge" {

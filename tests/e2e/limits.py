@@ -340,6 +340,13 @@ def history():
     assert used[rows[2]["key"]]["address"] == "127.6.6.7", used
 
 
+def preauth_hint():
+    """A client that logs in although the key did: the log says which mode would help."""
+    with connect("imap", key="yes") as c:
+        assert "NO " in c.begin("PLAIN", b"\0x\0y")
+    assert "--preauth=tolerant" in c.logged()
+
+
 def log_lines():
     """Lines for the filter: three guesses, and what must not match."""
     forget_attempts()

@@ -1,5 +1,6 @@
 /* Buckets of failures, and the history of logins. */
 #include "account/login.h"
+#include "account/pending.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -200,6 +201,34 @@ static void test_plus(void)
 	limits_close(l);
 }
 
+/* What a session can still write when limits.tdb is behind its cage. */
+static void test_plus_mark(void)
+{
+	struct limits *l = fresh();
+	const struct span peer = SPAN("2001:db8::1"), port = SPAN("submission");
+	int fd = limits_plus_mark_open(l, peer, port, NOW);
+	check(fd >= 0);
+	check(!limits_plus_is_hidden(l, peer, port, NOW));
+	limits_plus_mark(fd, NOW);
+	check(limits_plus_is_hidden(l, SPAN("2001:db8::2"), port, NOW + 600)); /* of the same /64 */
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 601));
+	check(!limits_plus_is_hidden(l, peer, port, NOW - 1));
+	check(!limits_plus_is_hidden(l, peer, SPAN("imap"), NOW));
+	limits_plus_mark(fd, 0);
+	check(!limits_plus_is_hidden(l, peer, port, NOW));
+	limits_plus_mark(fd, NOW);
+	limits_plus_used(l, peer, NOW);
+	check(!limits_plus_is_hidden(l, peer, port, NOW));
+	check_int(limits_plus_mark_open(l, peer, port, NOW), -1);
+	check(ftruncate(fd, 3) == 0);
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 40 * DAY));
+	close_fd(&fd);
+	check_int(limits_plus_mark_open(l, SPAN("nonsense"), port, NOW), -1);
+	check_int(limits_plus_mark_open(NULL, peer, port, NOW), -1);
+	limits_plus_mark(-1, NOW);
+	limits_close(l);
+}
+
 static void test_addresses(void)
 {
 	static const struct {
@@ -268,6 +297,116 @@ static void test_history(void)
 		check(login_result_name(i) != NULL);
 }
 
+static void test_last_use(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct login_record found;
+	struct login_record r = {.when_s = NOW,
+	    .address = SPAN("192.0.2.9"),
+	    .protocol = SPAN("imap"),
+	    .mechanism = SPAN("TLS-KEY"),
+	    .credential = SPAN("the-key"),
+	    .result = LOGIN_OK};
+	check_int(login_record_last(root_fd, true, SPAN("the-key"), &a, &found), -ENOENT);
+	login_record_add(root_fd, &r);
+	r.mechanism = SPAN("PLAIN");
+	r.credential = SPAN("");
+	for (int i = 1; i <= LOGIN_RECORDS_MAX + 1; i++) { /* the ring goes round */
+		r.when_s = NOW + i;
+		login_record_add(root_fd, &r);
+	}
+	r.result = LOGIN_EXPIRED;
+	r.when_s += 100;
+	login_record_add(root_fd, &r);
+	if (check_int(login_record_last(root_fd, true, SPAN("the-key"), &a, &found), 0)) {
+		check_int(found.when_s, NOW);
+		check_span(found.address, SPAN("192.0.2.9"));
+		check(login_record_is_by_key(&found));
+	}
+	if (check_int(login_record_last(root_fd, false, SPAN(""), &a, &found), 0))
+		check_int(found.when_s, NOW + LOGIN_RECORDS_MAX + 1);
+	check_int(login_record_last(root_fd, false, SPAN("the-key"), &a, &found), -ENOENT);
+}
+
+struct pending_seen {
+	int count;
+	int64_t first_s, last_s;
+};
+
+static int see_pending(const struct pending_key *key, void *context)
+{
+	struct pending_seen *seen = context;
+	check_int(key->fingerprint.n, FINGERPRINT_CHARS);
+	check_span(key->type, SPAN("ed25519"));
+	if (seen->count++ == 0)
+		seen->first_s = key->first_s;
+	seen->last_s = key->last_s;
+	return 0;
+}
+
+static void test_pending(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	char spki[44] = "\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00"; /* Ed25519 */
+	struct pending_key key = {.spki = span_of(spki, sizeof(spki)),
+	    .login_address = SPAN("user@example.org"),
+	    .peer_address = SPAN("192.0.2.1")};
+	struct pending_seen seen = {0};
+	bool is_new = false;
+	check_int(pending_each(root_fd, NOW, see_pending, &seen), 0);
+	check_int(seen.count, 0);
+	pending_forget(root_fd, SPAN("nothing"));
+	for (int i = 0; i <= PENDING_KEYS_MAX; i++) {
+		spki[43] = (char)i;
+		key.last_s = NOW + i;
+		check_int(pending_remember(root_fd, &key, &is_new), 0);
+		check(is_new);
+	}
+	check_int(pending_each(root_fd, NOW, see_pending, &seen), 0);
+	check(seen.count == PENDING_KEYS_MAX && seen.first_s == NOW + 1);
+
+	/* Seen again: it is the newest one, known since then. */
+	spki[43] = 1;
+	key.last_s = NOW + 20 * DAY;
+	check_int(pending_remember(root_fd, &key, &is_new), 0);
+	check(!is_new);
+	seen = (struct pending_seen){0};
+	check_int(pending_each(root_fd, NOW + 20 * DAY, see_pending, &seen), 0);
+	check(seen.count == PENDING_KEYS_MAX && seen.first_s == NOW + 2);
+	check_int(seen.last_s, NOW + 20 * DAY);
+	seen = (struct pending_seen){0};
+	check_int(pending_each(root_fd, NOW + 31 * DAY, see_pending, &seen), 0);
+	check(seen.count == 1 && seen.first_s == NOW + 1);
+
+	char fingerprint[FINGERPRINT_CHARS + 1];
+	struct pending_key found;
+	key_fingerprint(key.spki, fingerprint);
+	if (check_int(
+		pending_get(root_fd, span_cstr(fingerprint), NOW + 31 * DAY, &a, &found), 0)) {
+		check_span(found.spki, key.spki);
+		check_span(found.login_address, SPAN("user@example.org"));
+	}
+	check_int(
+	    pending_get(root_fd, span_cstr(fingerprint), NOW + 60 * DAY, &a, &found), -ENOENT);
+	pending_forget(root_fd, span_cstr(fingerprint));
+	check_int(
+	    pending_get(root_fd, span_cstr(fingerprint), NOW + 31 * DAY, &a, &found), -ENOENT);
+
+	/* Keys that could never be registered */
+	key.spki = SPAN("no key");
+	check(pending_remember(root_fd, &key, &is_new) < 0);
+	/* A damaged file is begun anew */
+	int fd = openat(root_fd, "pending.tdb", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	check(write(fd, "nonsense", 8) == 8);
+	close_fd(&fd);
+	seen = (struct pending_seen){0};
+	check_int(pending_each(root_fd, NOW, see_pending, &seen), 0);
+	check_int(seen.count, 0);
+	key.spki = span_of(spki, sizeof(spki));
+	check_int(pending_remember(root_fd, &key, &is_new), 0);
+	check(is_new);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
@@ -287,7 +426,10 @@ int main(void)
 	test_sweep();
 	test_plus();
 	test_addresses();
+	test_plus_mark();
 	test_history();
+	test_last_use();
+	test_pending();
 	close_fd(&root_fd);
 	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
 	return tap_end();
