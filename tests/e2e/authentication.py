@@ -259,6 +259,15 @@ def tolerant():
             while line:  # a failed one ends the connection
                 line = c.line()
         assert "result=wrong-account" in c.logged() or "result=bad-credentials" in c.logged(), c.logged()
+    first = Scram("SCRAM-SHA-256", ALICE, PASSWORD).first()
+    for spoilt in "*", "!!!", b64(b"\0"), b64(first[:9]), b64(OVERSIZED), "A" * 20000:
+        for mechanism in "PLAIN", "SCRAM-SHA-256":
+            with Connection("imap", "tolerant") as c:
+                assert c.challenge(c.begin(mechanism)) == b""
+                line = c.ask(spoilt)
+                assert line.startswith(("a BAD", "* BYE")), (spoilt[:20], line)
+                while line:
+                    line = c.line()
 
 
 def message(c, sender, header, code):
@@ -779,11 +788,14 @@ def spoilt_steps(protocol):
         ("SCRAM", 0, "repeated"): "credentials",  # an extension behind the nonce, that the proof lacks
     }
     count = 0
-    for spoiler in mechanisms:
+    played = [(spoiler, "no" if spoiler.mechanism == "EXTERNAL" else None) for spoiler in mechanisms]
+    if protocol == "submission":  # AUTH on top of a key is another place's work
+        played += [(spoiler, "yes") for spoiler in (Spoiler("PLAIN"), Spoiler("LOGIN"), Spoiler("SCRAM-SHA-256"))]
+    for spoiler, key in played:
         family = "SCRAM" if spoiler.mechanism.startswith("SCRAM") else spoiler.mechanism
         for step in range({"EXTERNAL": 1, "PLAIN": 1, "LOGIN": 2, "SCRAM": 3}[family]):
             for way, spoil in ways.items():
-                error, end = run_spoilt(protocol, spoiler, step, spoil, "no" if family == "EXTERNAL" else None)
+                error, end = run_spoilt(protocol, spoiler, step, spoil, key)
                 wanted = other.get((family, step, way), exact.get(way, "malformed"))
                 if protocol == "imap" and wanted in ("too-long", "aborted"):
                     wanted = "malformed"  # BAD is one for all
