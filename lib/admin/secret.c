@@ -26,7 +26,9 @@ int secret_read(struct str *password)
 void secret_generate(struct str *password)
 {
 	char name[GENERATED_CHARACTERS + 1];
-	random_name(name, GENERATED_CHARACTERS);
+	do /* a "-" in front would be taken for an option where it is an argument */
+		random_name(name, GENERATED_CHARACTERS);
+	while (name[0] == '-');
 	str_append_cstr(password, name);
 	explicit_bzero(name, sizeof(name));
 }

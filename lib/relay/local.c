@@ -57,7 +57,7 @@ static int append(struct worker *w, struct store *s, const struct job_message *m
 }
 
 /* What a sender may read about our own failure. */
-static struct queue_attempt answer_of(int error)
+static struct queue_attempt answer_of(int error, struct arena *a)
 {
 	switch (error) {
 	case 0: return (struct queue_attempt){.text = SPAN("delivered into the mailbox")};
@@ -70,7 +70,8 @@ static struct queue_attempt answer_of(int error)
 	default:
 		return (struct queue_attempt){.code = 451,
 		    .enhanced = SPAN("4.3.0"),
-		    .text = SPAN("the mailbox cannot be written to now")};
+		    .text = arena_format(
+			a, "the mailbox cannot be written to now (%s)", strerror(-error))};
 	}
 }
 
@@ -92,7 +93,7 @@ void deliver_local(struct worker *w)
 	for (size_t i = 0; i < w->job->message_count; i++) {
 		/* several addresses of one account get one copy */
 		int result = error ? error : append(w, s, w->job->messages[i]);
-		struct queue_attempt answer = answer_of(result);
+		struct queue_attempt answer = answer_of(result, &w->arena);
 		worker_report_message(w, i, result ? QUEUE_DEFERRED : QUEUE_DELIVERED, &answer);
 	}
 	store_close(s);

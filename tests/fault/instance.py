@@ -33,8 +33,8 @@ account "second" {{ addresses = {{"second@localhost"}} }}
 NAME = r"(user|second|third)"
 # Every file that may be there after a crash; doc/states.md has the same list with the reasons.
 KNOWN_FILES = re.compile(
-    r"^(state/(config/config\.tdb(\.new)?|keys/(keys\.tdb|\.?secret(\.[0-9a-f]{16})?)"
-    rf"|accounts/{NAME}/(credentials\.tdb|changes)|history/{NAME}/(logins|pending)\.tdb"
+    r"^(state/(config/config\.tdb(\.new)?|keys/(keys\.tdb|nobody/credentials\.tdb|\.?secret(\.[0-9a-f]{16})?)"
+    rf"|accounts/{NAME}/(credentials\.tdb|changes)|history/(\.nobody|{NAME})/(logins|pending)\.tdb"
     rf"|mail/{NAME}/(index\.tdb|cache\.tdb|changes|msg/[0-9a-f]{{2}}/[0-9a-f]+)"
     rf"|queue/(queue\.tdb|lock|incoming/{NAME}/[0-9a-z]+|wake/{NAME}|msg/[0-9a-z]+|bad/{NAME}-.+))"
     r"|run/state/(limits\.(tdb|lock)|plus-[0-9a-f]{2}))$")
