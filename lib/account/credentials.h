@@ -85,8 +85,6 @@ must_use int keys_find(
     struct keys *k, struct span fingerprint, struct arena *a, struct span *ret_account);
 /* -EEXIST: it is another account's; 0 when it is this one's already. */
 must_use int keys_add(struct keys *k, struct span fingerprint, struct span account);
-must_use int keys_each(struct keys *k,
-    int (*fn)(struct span fingerprint, struct span account, void *context), void *context);
 must_use int keys_remove(struct keys *k, struct span fingerprint);
 /* keys/secret: the secret, and the iteration count of this installation (of unknown users too). */
 must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);

@@ -15,13 +15,8 @@ enum { EXPECTED_KEYS = 10000, SECRET_FILE_BYTES = KEYS_SECRET_BYTES + 4, ACCOUNT
 struct keys {
 	struct db *db;
 };
-struct each_key {
-	int (*fn)(struct span fingerprint, struct span account, void *context);
-	void *context;
-};
 
 static int add_to_table(struct keys *k, struct span fingerprint, struct span account);
-static int each_record(struct span key, struct span value, void *context);
 static int make_secret(int keys_dirfd, uint32_t iterations);
 static int make_nobody(int keys_dirfd);
 
@@ -94,19 +89,6 @@ int keys_remove(struct keys *k, struct span fingerprint)
 		return db_commit(k->db);
 	db_cancel(k->db);
 	return rc;
-}
-
-int keys_each(struct keys *k,
-    int (*fn)(struct span fingerprint, struct span account, void *context), void *context)
-{
-	struct each_key each = {fn, context};
-	return db_each(k->db, each_record, &each);
-}
-
-static int each_record(struct span key, struct span value, void *context)
-{
-	const struct each_key *each = context;
-	return each->fn(key, value, each->context);
 }
 
 int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations)

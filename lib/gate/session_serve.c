@@ -38,7 +38,7 @@ enum step session_say_yes(struct decision *d, struct span user)
 	struct session *s = &d->session;
 	struct session_attempt attempt = {.result = LOGIN_OK,
 	    .account = s->login.account,
-	    .user = user,
+	    .user = user.n ? user : s->login.address, /* EXTERNAL names none */
 	    .mechanism = s->login.mechanism,
 	    .fingerprint = d->fingerprint,
 	    .password_name = s->login.password_name};
@@ -514,12 +514,13 @@ enum login_result session_sasl_end(
 	}
 	if (sasl_is_plus(r->mechanism))
 		note_plus_end(s, r, result);
-	session_log_attempt(s, &(struct session_attempt){.result = result,
-				   .account = s->login.account,
-				   .user = r->authcid,
-				   .mechanism = sasl_name(r->mechanism),
-				   .fingerprint = s->login.fingerprint,
-				   .password_name = s->login.password_name});
+	session_log_attempt(
+	    s, &(struct session_attempt){.result = result,
+		   .account = s->login.account,
+		   .user = r->authcid.n || result != LOGIN_OK ? r->authcid : s->login.address,
+		   .mechanism = sasl_name(r->mechanism),
+		   .fingerprint = s->login.fingerprint,
+		   .password_name = s->login.password_name});
 	if (result == LOGIN_OK)
 		return result;
 	session_delay_after(++s->guard->failures);

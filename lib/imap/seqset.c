@@ -106,8 +106,3 @@ bool seqset_contains(const struct seqset *bound, uint32_t number)
 	}
 	return false;
 }
-
-uint32_t seqset_largest(const struct seqset *bound)
-{
-	return bound->count ? bound->ranges[bound->count - 1].last : 0;
-}

@@ -29,6 +29,4 @@ must_use int seqset_parse(struct span text, struct arena *a, struct seqset *ret)
 struct seqset seqset_bind(const struct seqset *set, uint32_t largest, struct arena *a);
 /* Of bound sets: by bisection. */
 bool seqset_contains(const struct seqset *bound, uint32_t number);
-/* Of bound sets; 0 when empty. */
-uint32_t seqset_largest(const struct seqset *bound);
 #endif

@@ -140,20 +140,6 @@ void imap_put_flags(struct str *out, unsigned system_flags, uint64_t keyword_bit
 	}
 }
 
-void imap_put_seqset(struct str *out, const struct seqset *bound)
-{
-	for (size_t i = 0; i < bound->count; i++) {
-		const struct seqset_range *range = &bound->ranges[i];
-		if (i)
-			str_append_char(out, ',');
-		str_append_u64(out, range->first);
-		if (range->last != range->first) {
-			str_append_char(out, ':');
-			str_append_u64(out, range->last);
-		}
-	}
-}
-
 void imap_put_date(struct str *out, int64_t seconds, int zone_minutes)
 {
 	str_append_char(out, '"');

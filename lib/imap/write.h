@@ -28,8 +28,6 @@ void imap_put_mailbox(struct str *out, struct span name, enum imap_text mode);
 /* Without parentheses: "\Seen \Flagged $Forwarded"; keywords are those of the set bits. */
 void imap_put_flags(struct str *out, unsigned system_flags, uint64_t keyword_bits,
     const struct span *keywords, size_t keyword_count);
-/* "1:4,9" of a bound set. */
-void imap_put_seqset(struct str *out, const struct seqset *bound);
 /* "23-Nov-2026 17:58:09 +0000" in its quotes. */
 void imap_put_date(struct str *out, int64_t seconds, int zone_minutes);
 /* The name of a fetch item as answered: BODY[1.HEADER.FIELDS (FROM "x y")]<0> */

@@ -73,11 +73,6 @@ struct channel channel_fds(int fd_in, int fd_out)
 	return (struct channel){&fds_ops, f, fd_in, fd_out};
 }
 
-int channel_plain_fd(const struct channel *c)
-{
-	return c->ops == &fds_ops && c->fd_in == c->fd_out ? c->fd_in : -1;
-}
-
 void channel_close(struct channel *c)
 {
 	if (c->ops)

@@ -34,11 +34,6 @@ static inline struct channel channel_fd(int fd)
 	return channel_fds(fd, fd);
 }
 void channel_close(struct channel *c);
-/*
- * The fd of a channel that is nothing but one fd for both directions, else -1: for TLS, which then
- * works on the fd itself. The channel goes on owning it.
- */
-int channel_plain_fd(const struct channel *c);
 
 enum {
 	STREAM_BUFFER_BYTES =

@@ -38,11 +38,6 @@ unsigned smtp_client_mechanisms(const struct smtp_client *c)
 	return c->mechanisms;
 }
 
-uint64_t smtp_client_size_max(const struct smtp_client *c)
-{
-	return c->size_max;
-}
-
 int smtp_client_greet(struct smtp_client *c, struct smtp_outcome *ret_outcome)
 {
 	struct smtp_outcome o;

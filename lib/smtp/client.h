@@ -67,10 +67,9 @@ must_use int smtp_client_starttls(struct smtp_client *c, struct smtp_outcome *re
 must_use int smtp_client_auth(struct smtp_client *c, const struct sasl_client_options *options,
     struct smtp_outcome *ret_outcome);
 
-/* What the last EHLO offered: set of enum smtp_extension, mechanisms, SIZE's number (0: none). */
+/* What the last EHLO offered: set of enum smtp_extension, mechanisms. */
 unsigned smtp_client_extensions(const struct smtp_client *c);
 unsigned smtp_client_mechanisms(const struct smtp_client *c);
-uint64_t smtp_client_size_max(const struct smtp_client *c);
 
 struct smtp_recipient {
 	struct span address; /* local@domain */

@@ -97,16 +97,6 @@ int draft_write(struct draft *d, struct span bytes)
 	return 0;
 }
 
-int draft_fd(const struct draft *d)
-{
-	return d->fd;
-}
-
-uint64_t draft_bytes(const struct draft *d)
-{
-	return d->bytes;
-}
-
 void draft_free(struct draft *d)
 {
 	if (!d)

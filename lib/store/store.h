@@ -71,8 +71,6 @@ struct draft;
 #define DRAFT_MAX_BYTES UINT32_MAX
 must_use int draft_new(struct store *s, struct draft **ret);
 must_use int draft_write(struct draft *d, struct span bytes); /* -ENOSPC, -EFBIG */
-int draft_fd(const struct draft *d);
-uint64_t draft_bytes(const struct draft *d);
 void draft_free(struct draft *d); /* throws away what was not appended; NULL is fine */
 
 struct append_item {

@@ -44,18 +44,6 @@ int text_domain_ascii(struct span domain, struct str *out)
 	return str_error(out);
 }
 
-int text_domain_unicode(struct span domain, struct str *out)
-{
-	struct str ascii cleanup(str_clear) = STR_INIT(DOMAIN_MAX_BYTES);
-	int rc = text_domain_ascii(domain, &ascii);
-	if (rc < 0)
-		return rc;
-	char *plain cleanup(free_string) = NULL;
-	if (decode(ascii.data, &plain) < 0)
-		return -EINVAL;
-	return text_nfc(span_cstr(plain), out);
-}
-
 /* RFC 5321 §4.1.2 "Domain", with the limits of RFC 1035. */
 static bool is_ldh_domain(struct span domain)
 {

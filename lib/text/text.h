@@ -14,8 +14,6 @@ must_use int text_nfc(struct span s, struct str *out);
 must_use int text_fold(struct span s, struct str *out);
 /* Any spelling of a domain → lower-case A-labels (IDNA2008, RFC 5891; UTS 46 mapping). -EINVAL. */
 must_use int text_domain_ascii(struct span domain, struct str *out);
-/* → U-labels, NFC, for people. */
-must_use int text_domain_unicode(struct span domain, struct str *out);
 
 /*
  * PRECIS OpaqueString (RFC 8265 §4.2): for setting and verifying passwords. -EILSEQ not UTF-8,

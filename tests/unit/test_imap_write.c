@@ -139,6 +139,17 @@ static void test_pattern(struct arena *a)
 	check_int(imap_pattern_compile(str_span(&pattern), '/', a, &p), -E2BIG);
 }
 
+static void put_seqset(struct str *out, const struct seqset *bound)
+{
+	for (size_t i = 0; i < bound->count; i++) {
+		const struct seqset_range *range = &bound->ranges[i];
+		str_append_cstr(out, i ? "," : "");
+		str_append_u64(out, range->first);
+		if (range->last != range->first)
+			str_format(out, ":%u", range->last);
+	}
+}
+
 static void test_seqset(struct arena *a)
 {
 	static const struct {
@@ -174,16 +185,12 @@ static void test_seqset(struct arena *a)
 			continue;
 		bound = seqset_bind(&set, cases[i].largest, a);
 		struct str out cleanup(str_clear) = STR_INIT(100);
-		imap_put_seqset(&out, &bound);
+		put_seqset(&out, &bound);
 		check_span(str_span(&out), span_cstr(cases[i].bound));
 		for (size_t j = 0; j < bound.count; j++)
 			check(seqset_contains(&bound, bound.ranges[j].first) &&
 			      !seqset_contains(&bound, bound.ranges[j].first - 1));
 	}
-	struct seqset set;
-	check_int(seqset_parse(SPAN("7,1:3"), a, &set), 0);
-	set = seqset_bind(&set, 10, a);
-	check_int(seqset_largest(&set), 7);
 }
 
 int main(void)

@@ -97,14 +97,7 @@ static void test_domains(void)
 	    {"a\xe2\x80\x8d.example", NULL}, /* ZERO WIDTH JOINER without its context */
 	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example", NULL},
 	};
-	static const struct text_case unicode[] = {
-	    {"XN--bcher-kva.Example", "b\xc3\xbc"
-				      "cher.example"},
-	    {"plain.example", "plain.example"},
-	    {"a..b", NULL},
-	};
 	run_cases(text_domain_ascii, ascii, ARRAY_SIZE(ascii), "to A-labels");
-	run_cases(text_domain_unicode, unicode, ARRAY_SIZE(unicode), "to U-labels");
 	check_int(text_domain_ascii(SPAN("a\0.example"), &(struct str)STR_INIT(9)), -EINVAL);
 }
 
