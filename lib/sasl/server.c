@@ -34,8 +34,10 @@ void sasl_server_free(struct sasl_server *s)
 	for (size_t i = 0; i < s->credentials.verifier_count; i++) {
 		/* They live in our arena; const is for everybody else. */
 		const struct sasl_verifier *v = &s->credentials.verifiers[i];
-		explicit_bzero((void *)(uintptr_t)v->stored_key.p, v->stored_key.n);
-		explicit_bzero((void *)(uintptr_t)v->server_key.p, v->server_key.n);
+		const struct span secrets[] = {v->stored_key, v->server_key};
+		for (size_t k = 0; k < ARRAY_SIZE(secrets); k++)
+			if (secrets[k].n)
+				explicit_bzero((void *)(uintptr_t)secrets[k].p, secrets[k].n);
 	}
 	arena_clear(&s->arena);
 	free(s);
