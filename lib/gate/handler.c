@@ -49,6 +49,7 @@ static int parse_options(int argc, char **argv, const struct handler *h, struct 
 static int parse_mechanisms(const char *list, unsigned *ret);
 static void show_usage(FILE *out, const struct handler *h);
 static int prepare(struct start *s);
+static void forget(struct start *s);
 static int open_folders(struct start *s);
 static int run_pair(struct start *s);
 static int run_tunnel(struct start *s);
@@ -79,8 +80,11 @@ int handler_main(int argc, char **argv, const struct handler *h)
 	log_open(h->program, s.options.log_to_stderr && s.connection.stderr_is_log);
 	if (log_fd() < 0 && s.connection.stderr_is_log)
 		log_open(h->program, true);
-	status = prepare(&s) < 0 ? EX_TEMPFAIL : s.options.account ? run_tunnel(&s) : run_pair(&s);
-	return status;
+	if (prepare(&s) < 0) {
+		forget(&s);
+		return EX_TEMPFAIL;
+	}
+	return s.options.account ? run_tunnel(&s) : run_pair(&s);
 }
 
 /* What all connections of an acceptor share; each does it for itself else, in prepare(). */
@@ -199,6 +203,16 @@ static void show_usage(FILE *out, const struct handler *h)
 		: "");
 }
 
+/* Where there will be no session: one owns these things else, until it exits. */
+static void forget(struct start *s)
+{
+	close_session_folders(&s->setup);
+	arena_clear(&s->arena);
+	paths_clear(&s->paths);
+	str_clear(&s->peer);
+	str_clear(&s->local);
+}
+
 /* What both processes need, and what must be done before there are two. */
 static int prepare(struct start *s)
 {
@@ -313,6 +327,7 @@ static int run_tunnel(struct start *s)
 	if (s->connection.kind == ACTIVATION_SOCKET) {
 		s->handler->log(
 		    LOG_LEVEL_ERROR, "--account is for pipes, not for network connections");
+		forget(s);
 		return EX_USAGE;
 	}
 	struct stream *peer = stream_new(channel_fds(s->connection.fd_in, s->connection.fd_out));
