@@ -10,6 +10,7 @@
 #include "db/db.h"
 #include "io/file.h"
 
+enum { STALE_S = 3600 }; /* no secret takes that long to write */
 enum { EXPECTED_KEYS = 10000, SECRET_FILE_BYTES = KEYS_SECRET_BYTES + 4, ACCOUNT_NAME_BYTES = 64 };
 
 struct keys {
@@ -110,7 +111,9 @@ int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_it
 
 int keys_secret_make(int keys_dirfd, uint32_t iterations)
 {
-	int rc = make_secret(keys_dirfd, iterations);
+	int rc = file_remove_stale(keys_dirfd, STALE_S); /* of one that was killed */
+	if (rc == 0)
+		rc = make_secret(keys_dirfd, iterations);
 	return rc < 0 ? rc : make_nobody(keys_dirfd);
 }
 

@@ -190,7 +190,9 @@ static int serve(struct localserve *s, uint16_t port_base)
 		status = localserve_listen(s, port_base);
 	if (status != STATUS_OK)
 		return status;
-	int rc = file_replace(s->dir_fd, "ready", SPAN(""), FILE_MODE);
+	int rc = file_remove_stale(s->dir_fd, 0); /* only we write here */
+	if (rc == 0)
+		rc = file_replace(s->dir_fd, "ready", SPAN(""), FILE_MODE);
 	if (rc < 0)
 		return problem(
 		    status_of(rc), "%s/ready cannot be written: %s", s->dir, strerror(-rc));

@@ -26,6 +26,7 @@ static bool covers(
 static bool entry_covers(struct span outer, struct span inner);
 static void check_transport(const struct draft_transport *t, struct config_report *report);
 static void check_relay(const struct draft_transport *t, struct config_report *report);
+static void check_ca(const struct draft_transport *t, struct config_report *report);
 static void check_certificate(
     const struct config_certificate *c, struct config_place place, struct config_report *report);
 static bool read_file(
@@ -211,8 +212,21 @@ static void check_relay(const struct draft_transport *t, struct config_report *r
 		report_error(report, t->client_key_place, "%.*s holds no private key in PEM",
 		    SPAN_ARG(transport->client_key_file));
 	if (span_is_set(transport->ca_file))
-		(void)read_file(
-		    transport->ca_file, t->ca_place, report, &contents); /* reported there */
+		check_ca(t, report);
+}
+
+/* What the relay will do with it at each connection. */
+static void check_ca(const struct draft_transport *t, struct config_report *report)
+{
+	struct str pem cleanup(str_clear) = STR_INIT(PEM_FILE_MAX_BYTES);
+	struct str why cleanup(str_clear) = STR_INIT(REASON_MAX_BYTES);
+	if (!read_file(t->transport.ca_file, t->ca_place, report, &pem))
+		return;
+	const struct tls_client_options options = {
+	    .verify = TLS_VERIFY_PKIX, .ca_pem = str_span(&pem)};
+	if (tls_client_check(&options, &why) < 0)
+		report_error(report, t->ca_place, "%.*s cannot be used: %s",
+		    SPAN_ARG(t->transport.ca_file), why.data);
 }
 
 /* What a handler will do with it at each connection. */

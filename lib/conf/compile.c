@@ -55,8 +55,12 @@ void config_check(const struct paths *p, const struct config_extra *extra, struc
 	struct config_section *root;
 	config_parse(kept, extra ? extra->path : SPAN_NONE, extra ? extra->text : SPAN_NONE, a,
 	    report, &root);
-	if (report->error_count > 0)
-		return; /* what was not understood would only cause more complaints */
+	if (report->error_count > 0) {
+		/* What was not understood would only cause more complaints. */
+		report_warning(report, (struct config_place){0},
+		    "more may be found once this is corrected: what follows it was not looked at");
+		return;
+	}
 	draft_make(root, kept, a, report, ret);
 	draft_check(ret, report);
 }

@@ -38,6 +38,14 @@ int tls_connect(const struct tls_client_options *options, struct channel below, 
 	return 0;
 }
 
+int tls_client_check(const struct tls_client_options *options, struct str *ret_error)
+{
+	SSL_CTX *context = NULL;
+	int r = context_new(options, &context, ret_error);
+	SSL_CTX_free(context);
+	return r;
+}
+
 static int context_new(
     const struct tls_client_options *options, SSL_CTX **ret, struct str *ret_error)
 {

@@ -89,4 +89,6 @@ struct tls_client_options {
  */
 must_use int tls_connect(const struct tls_client_options *options, struct channel below,
     int64_t deadline_ms, struct tls **ret, struct str *ret_error);
+/* Would the options do, before there is anybody to connect to? 0 or -EINVAL. */
+must_use int tls_client_check(const struct tls_client_options *options, struct str *ret_error);
 #endif

@@ -51,7 +51,7 @@ postern() {
 	echo 'colour = blue' >>postern.conf
 	run postern config check
 	[ "$status" -eq 1 ]
-	[[ $output == *"$dir/postern.conf:3: unknown key"* ]]
+	[[ $output == *"$dir/postern.conf:3: unknown key"*"more may be found"* ]]
 	run postern config apply
 	[ "$status" -eq 1 ]
 	[ ! -e state ]
@@ -76,7 +76,9 @@ postern() {
 	run postern account list
 	[ "$output" = "user user@localhost other@localhost" ]
 	postern account list --json | python3 -m json.tool >/dev/null
+	touch -d '2 hours ago' state/keys/.secret.0123456789abcdef # of one that was killed
 	echo 'correct horse' | postern account password user
+	[ ! -e state/keys/.secret.0123456789abcdef ]
 	run postern account password user <<<short
 	[ "$status" -eq 1 ]
 	run postern account password nobody <<<'correct horse'

@@ -203,6 +203,12 @@ static void test_messages(void)
 	    {HEAD "transport \"t\" { kind = smtp\nhost = h\nclient-key-file = postern.conf }\n"
 		  "route { transport = \"t\" }\n",
 		":5", "no private key"},
+	    {HEAD "transport \"t\" { kind = smtp\nhost = h\nca-file = postern.conf }\n"
+		  "route { transport = \"t\" }\n",
+		":5", "CA certificates cannot be read"},
+	    {HEAD "transport \"t\" { kind = smtp\nhost = h\nca-file = server.pem }\n"
+		  "route { transport = \"t\" }\n",
+		NULL, ""},
 	    {HEAD "transport \"t\" { kind = smtp\nhost = h\nverify = pinned }\n"
 		  "route { transport = \"t\" }\n",
 		":3", "pin go together"},
