@@ -4,6 +4,7 @@
 
 #include "sasl/server.h"
 
+static int check(struct admin *admin, struct config_draft *ret);
 static void print_global(const struct config_global *g);
 static void print_sections(const struct config_draft *d);
 static void print_json(const struct config_draft *d);
@@ -23,17 +24,22 @@ static const char *const kind_names[] = {
 
 int verb_config_check(struct admin *admin)
 {
-	struct config_report report = {.arena = &admin->arena};
 	struct config_draft draft;
+	int status = check(admin, &draft);
+	if (status == STATUS_OK)
+		warn_of_iterations(admin, &draft, draft.global.scram_iterations);
+	return status;
+}
+
+static int check(struct admin *admin, struct config_draft *ret)
+{
+	struct config_report report = {.arena = &admin->arena};
 	int status = operands_check(admin, 0, 0);
 	if (status != STATUS_OK)
 		return status;
-	config_check(&admin->paths, NULL, &admin->arena, &report, &draft);
+	config_check(&admin->paths, NULL, &admin->arena, &report, ret);
 	print_report(&report);
-	if (report.error_count > 0)
-		return STATUS_PROBLEM;
-	warn_of_iterations(admin, &draft, draft.global.scram_iterations);
-	return STATUS_OK;
+	return report.error_count > 0 ? STATUS_PROBLEM : STATUS_OK;
 }
 
 int verb_config_apply(struct admin *admin)
@@ -50,15 +56,10 @@ int verb_config_apply(struct admin *admin)
 
 int verb_config_show(struct admin *admin)
 {
-	struct config_report report = {.arena = &admin->arena};
 	struct config_draft draft;
-	int status = operands_check(admin, 0, 0);
+	int status = check(admin, &draft);
 	if (status != STATUS_OK)
 		return status;
-	config_check(&admin->paths, NULL, &admin->arena, &report, &draft);
-	print_report(&report);
-	if (report.error_count > 0)
-		return STATUS_PROBLEM;
 	if (admin->json) {
 		print_json(&draft);
 		return STATUS_OK;

@@ -10,6 +10,8 @@
 
 enum { TEMPORARY_RANDOM_CHARS = 16 };
 
+static int folder_list(int dirfd, DIR **ret);
+
 int folder_open(int dirfd, const char *path, int *ret_fd)
 {
 	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -34,6 +36,34 @@ int folder_make(int dirfd, const char *name, mode_t mode, int *ret_fd)
 int folder_sync(int dirfd)
 {
 	return fsync(dirfd) == 0 ? 0 : -errno;
+}
+
+int folder_each(int dirfd, int (*fn)(const char *name, void *context), void *context)
+{
+	DIR *d;
+	int error = folder_list(dirfd, &d);
+	if (error)
+		return error;
+	for (struct dirent *e; !error && (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			error = fn(e->d_name, context);
+	(void)closedir(d); /* was only read */
+	return error;
+}
+
+/* Opened anew, so that it begins at the beginning. */
+static int folder_list(int dirfd, DIR **ret)
+{
+	int fd;
+	int error = folder_open(dirfd, ".", &fd);
+	if (error)
+		return error;
+	*ret = fdopendir(fd);
+	if (*ret)
+		return 0;
+	error = -errno;
+	close_fd(&fd);
+	return error;
 }
 
 int file_draft(int dirfd, mode_t mode, int *ret_fd)
@@ -112,16 +142,10 @@ int file_move(int dirfd, const char *name, int to_dirfd, const char *to_name)
 
 int file_remove_stale(int dirfd, int age_s)
 {
-	int fd;
-	int error = folder_open(dirfd, ".", &fd);
+	DIR *d;
+	int error = folder_list(dirfd, &d);
 	if (error)
 		return error;
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		error = -errno;
-		close_fd(&fd);
-		return error;
-	}
 	int64_t now_s = wall_ms() / 1000;
 	for (struct dirent *e; (e = readdir(d));) {
 		struct span name = span_cstr(e->d_name);

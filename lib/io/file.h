@@ -17,6 +17,8 @@ must_use int folder_open(int dirfd, const char *path, int *ret_fd);
 /* mkdir if missing (mode), then opens; a new folder is fsynced into its parent. */
 must_use int folder_make(int dirfd, const char *name, mode_t mode, int *ret_fd);
 must_use int folder_sync(int dirfd);
+/* Calls fn for each name that does not begin with a dot; ends at its first answer that is not 0. */
+must_use int folder_each(int dirfd, int (*fn)(const char *name, void *context), void *context);
 
 /* An unnamed file in the folder, for writing. -EOPNOTSUPP where the file system has none. */
 must_use int file_draft(int dirfd, mode_t mode, int *ret_fd);

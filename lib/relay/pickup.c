@@ -1,6 +1,5 @@
 #include "relay/pickup.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,26 +16,6 @@ enum { BAD_NAME_CHARS = 24 };
 
 enum { TEXT_PIECE_BYTES = 65536 };
 
-/* Calls fn for each name that does not begin with a dot; ends at its first error. */
-static int each_name(int dirfd, int (*fn)(const char *name, void *context), void *context)
-{
-	int fd;
-	int error = folder_open(dirfd, ".", &fd);
-	if (error)
-		return error;
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		error = -errno;
-		close_fd(&fd);
-		return error;
-	}
-	for (struct dirent *e; !error && (e = readdir(d));)
-		if (e->d_name[0] != '.')
-			error = fn(e->d_name, context);
-	(void)closedir(d); /* was only read */
-	return error;
-}
-
 static int remove_mark(const char *name, void *context)
 {
 	const int *wake_fd = context;
@@ -52,7 +31,7 @@ static int found_mark(const char *name, void *context)
 
 bool pickup_wake_is_empty(int wake_fd)
 {
-	return each_name(wake_fd, found_mark, NULL) == 0;
+	return folder_each(wake_fd, found_mark, NULL) == 0;
 }
 
 struct pickup {
@@ -213,7 +192,7 @@ static int take_folder(const char *name, void *context)
 		return error == -ENOTDIR ? 0 : error;
 	i->account_fd = fd;
 	i->account = span_cstr(name);
-	return each_name(fd, take_file, i);
+	return folder_each(fd, take_file, i);
 }
 
 int pickup_run(struct queue *q, struct config *c, const struct config_global *global, int queue_fd,
@@ -228,7 +207,7 @@ int pickup_run(struct queue *q, struct config *c, const struct config_global *gl
 		error = folder_make(queue_fd, "bad", 0700, &bad);
 	/* first the marks, then the look: what comes in between makes a new mark */
 	if (!error)
-		error = each_name(wake, remove_mark, &wake);
+		error = folder_each(wake, remove_mark, &wake);
 	struct pickup i = {q, c, global, queue_fd, incoming, bad, -1, SPAN(""), a};
-	return error ? error : each_name(incoming, take_folder, &i);
+	return error ? error : folder_each(incoming, take_folder, &i);
 }

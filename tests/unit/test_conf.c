@@ -2,7 +2,6 @@
 #include "conf/compile.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "conf/units.h"
 #include "crypto/crypto.h"
 #include "sasl/server.h"
+#include "folder.h"
 #include "tap.h"
 
 enum { PATH_BYTES = 200, TEXT_BYTES = 20000 };
@@ -28,7 +28,6 @@ static void write_file(const char *name, const char *text);
 static void write_identity(void);
 static void check_text(
     const char *text, struct arena *a, struct config_report *report, struct config_draft *draft);
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw);
 
 int main(void)
 {
@@ -45,7 +44,7 @@ int main(void)
 	test_messages();
 	test_fallbacks();
 	test_apply();
-	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	check(folder_remove(root));
 	return tap_end();
 }
 
@@ -452,12 +451,4 @@ static void write_identity(void)
 	check_int(key_generate_server(names, 1, &key, &certificate), 0);
 	str_append(&certificate, str_span(&key));
 	write_file("server.pem", certificate.data);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
 }

@@ -2,11 +2,11 @@
 #include "account/change.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/file.h"
+#include "folder.h"
 #include "tap.h"
 
 static char root[] = "/tmp/postern-credentials-XXXXXX";
@@ -270,14 +270,6 @@ static void test_change_keys(void)
 	check(error.n > 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int main(void)
 {
 	if (crypto_init() < 0 || !mkdtemp(root))
@@ -294,6 +286,6 @@ int main(void)
 	close_fd(&account_fd);
 	close_fd(&keys_fd);
 	close_fd(&root_fd);
-	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	check(folder_remove(root));
 	return tap_end();
 }

@@ -3,13 +3,13 @@
 #include "account/pending.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "db/db.h"
 #include "io/file.h"
+#include "folder.h"
 #include "tap.h"
 
 static char root[] = "/tmp/postern-limits-XXXXXX";
@@ -407,14 +407,6 @@ static void test_pending(void)
 	check(is_new);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int main(void)
 {
 	if (crypto_init() < 0 || !mkdtemp(root))
@@ -431,6 +423,6 @@ int main(void)
 	test_last_use();
 	test_pending();
 	close_fd(&root_fd);
-	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	check(folder_remove(root));
 	return tap_end();
 }

@@ -2,13 +2,13 @@
 #include "account/login.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "account/change.h"
 #include "conf/compile.h"
 #include "io/file.h"
+#include "folder.h"
 #include "tap.h"
 
 enum { NOW = 1000000, PATH_BYTES = 200, TEXT_BYTES = 20000 };
@@ -247,14 +247,6 @@ static void test_passwords(void)
 	check_int(lookup.credentials(&l, SPAN("\xff@example.org"), HASH_SHA1, &a, &one), -EILSEQ);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 int main(void)
 {
 	if (crypto_init() < 0 || !mkdtemp(root))
@@ -267,6 +259,6 @@ int main(void)
 	int *const fds[] = {&state_fd, &keys_fd, &accounts_fd, &one_fd, &off_fd};
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close_fd(fds[i]);
-	check(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	check(folder_remove(root));
 	return tap_end();
 }
