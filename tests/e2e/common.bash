@@ -29,6 +29,8 @@ start_localserve() {
 	done
 	[ -e "$DIR/ready" ] || {
 		cat "$DIR.log"
+		kill -KILL "$SERVER" 2>/dev/null
+		rm -rf "$DIR" "$DIR.log"
 		return 1
 	}
 	PASSWORD=$(sed -n 's/^user@localhost //p' "$DIR/passwords")
