@@ -27,6 +27,8 @@ teardown_file() { stop_localserve; }
 			-u user@localhost: --login-options AUTH=EXTERNAL "$url"
 		[[ $output == *"AUTHENTICATE EXTERNAL"* && $output == *INBOX* ]]
 	done
+	grep 'result=ok .* mechanism=EXTERNAL ' "$DIR/log" | grep -q ' user="user@localhost" '
+	! grep 'result=ok' "$DIR/log" | grep ' user="" '
 }
 
 @test "curl: clear text offers STARTTLS and nothing else" {

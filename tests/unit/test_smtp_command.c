@@ -158,8 +158,7 @@ static void test_fields(void)
 	check_int(c.notify, SMTP_NOTIFY_FAILURE | SMTP_NOTIFY_DELAY);
 	check_span(c.original, SPAN("rfc822;x"));
 	/* What is not announced is unknown. */
-	check_int(smtp_command_parse(SPAN("BDAT 77"), SMTP_SIZE, false, &a, &c, &s),
-	    -EINVAL);
+	check_int(smtp_command_parse(SPAN("BDAT 77"), SMTP_SIZE, false, &a, &c, &s), -EINVAL);
 	check_int(s.code, 500);
 	check_int(smtp_command_parse(
 		      SPAN("MAIL FROM:<a@b> RET=FULL"), SMTP_SERVER_EXTENSIONS, false, &a, &c, &s),
