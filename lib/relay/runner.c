@@ -99,8 +99,8 @@ int runner_run(const struct runner_options *o)
 				 "\"postern config apply\", others come from a backup"
 			       : "";
 	log_line(LOG_LEVEL_ERROR, "queue run failed at %s: %s%s", r.at, strerror(-error), cure);
-	/* the wake marks are still there, and systemd starts the next run at once */
-	if (!stop_requested)
+	/* the wake marks are still there, and systemd would start the next run at once */
+	if (!stop_requested && getenv("INVOCATION_ID"))
 		(void)sleep(FAILED_PAUSE_S); /* a signal may end it early */
 	return error == -ENOENT ? EX_CONFIG : EX_TEMPFAIL;
 }

@@ -239,7 +239,8 @@ mechanisms = {\"SCRAM-SHA-1\"}")"
 	submit damaged user@localhost
 	head -c 20000 /dev/urandom >"$A/state/queue/queue.tdb"
 	local started=$SECONDS
-	run "$BUILD/bin/queue-runner" --instance "$A" --log=stderr
+	# INVOCATION_ID: as systemd starts it
+	INVOCATION_ID=1 run "$BUILD/bin/queue-runner" --instance "$A" --log=stderr
 	[ "$status" -eq 75 ]
 	[[ $output == *"queue/queue.tdb"*"backup"* ]]
 	[ $((SECONDS - started)) -ge 9 ]
