@@ -84,6 +84,12 @@ enum step session_handle_auth(struct decision *d)
 					   .mechanism = sasl_name(a.mechanism)});
 		return session_refuse(d, REFUSAL_LIMITED, true, SPAN_NONE);
 	}
+	if (s->protocol == PROTOCOL_SUBMISSION && d->key.result == LOGIN_DISABLED) {
+		/* the key has proven whose connection this is: the same text whatever mechanism */
+		const struct sasl_result none = {
+		    .mechanism = a.mechanism, .named_account = d->key.key.account};
+		return fail_login(d, &none, LOGIN_DISABLED, REFUSAL_DISABLED, d->key.text);
+	}
 	d->limited = false;
 	d->counted_as = SPAN_NONE;
 	struct sasl_server *sasl = new_server(d, a.mechanism);

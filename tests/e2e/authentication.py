@@ -388,6 +388,9 @@ def disabled():
                 assert c.ehlo.startswith("250"), c.ehlo
                 assert "Ask Ann" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
                 assert "Ask Ann" in c.reply("AUTH EXTERNAL =", "525 5.7.13")
+                # whatever the password: the key has said whose connection it is
+                response = base64.b64encode(b"\0fay@example.org\0wrong").decode()
+                assert "Ask Ann" in c.reply(f"AUTH PLAIN {response}", "525 5.7.13")
     for protocol in PROTOCOLS:  # with a password only after the right one
         with Connection(protocol) as c:
             c.end(plain(c, "fay@example.org", "wrong"), "credentials")
