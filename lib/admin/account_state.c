@@ -206,13 +206,7 @@ static int set_disabled(struct admin *admin, bool disabled)
 	status = become_postern(admin);
 	if (status != STATUS_OK)
 		return status;
-	int rc = apply_config(admin);
-	if (rc < 0)
-		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
-		    "%s is written, but cannot be applied; correct the above, then `postern config "
-		    "apply`",
-		    file.p);
-	return STATUS_OK;
+	return apply_written(admin, file);
 }
 
 static int find_place(

@@ -45,12 +45,9 @@ int verb_account_add(struct admin *admin)
 		status = become_postern(admin);
 	if (status != STATUS_OK)
 		return status;
-	int rc = apply_config(admin);
-	if (rc < 0)
-		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
-		    "%s is written, but cannot be applied; correct the above, then `postern config "
-		    "apply`",
-		    path.p);
+	status = apply_written(admin, path);
+	if (status != STATUS_OK)
+		return status;
 	printf("wrote %s\nnext: postern account password %s, or postern tlspubkey add %s\n", path.p,
 	    name, admin->arguments.items[1]);
 	return STATUS_OK;

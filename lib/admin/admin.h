@@ -82,10 +82,19 @@ int open_history(struct admin *admin, const char *name);
 must_use int each_account(struct admin *admin, const char *name,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
+/*
+ * A verb that lists something of each account, or of the one that is the operand: each_account(), and
+ * with --json the brackets around it all.
+ */
+must_use int list_accounts(struct admin *admin,
+    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
+    void *context);
 /* With --yes, or without a terminal to ask: STATUS_OK. Else "QUESTION [y/N]". */
 must_use int confirm(struct admin *admin, const char *question);
 /* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
 must_use int apply_config(struct admin *admin);
+/* The same after conf.d/FILE was written; says so where it cannot be applied. A status. */
+must_use int apply_written(struct admin *admin, struct span file);
 /* Warns of accounts whose passwords were made with another count: it tells them from unknown users. */
 void warn_of_iterations(struct admin *admin, const struct config_draft *draft, uint32_t iterations);
 /* Of the account's passwords; 0: it has none. */

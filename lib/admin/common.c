@@ -165,6 +165,34 @@ int each_account(struct admin *admin, const char *name,
 	return status;
 }
 
+int list_accounts(struct admin *admin,
+    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
+    void *context)
+{
+	int status = operands_check(admin, 0, 1);
+	if (status != STATUS_OK)
+		return status;
+	if (admin->json)
+		printf("[");
+	status = each_account(
+	    admin, admin->arguments.count ? admin->arguments.items[0] : NULL, fn, context);
+	if (admin->json)
+		printf("]\n");
+	return status;
+}
+
+int apply_written(struct admin *admin, struct span file)
+{
+	int rc = apply_config(admin);
+	if (rc < 0)
+		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
+		    "%.*s is written, but cannot be applied; correct the above, then `postern "
+		    "config "
+		    "apply`",
+		    SPAN_ARG(file));
+	return STATUS_OK;
+}
+
 int confirm(struct admin *admin, const char *question)
 {
 	if (admin->yes || !isatty(STDIN_FILENO))

@@ -81,16 +81,7 @@ static int read_input(struct str *input)
 int verb_key_list(struct admin *admin)
 {
 	struct lister l = {admin, -1, false};
-	int status = operands_check(admin, 0, 1);
-	if (status != STATUS_OK)
-		return status;
-	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
-	if (admin->json)
-		printf("[");
-	status = each_account(admin, name, list_account, &l);
-	if (admin->json)
-		printf("]\n");
-	return status;
+	return list_accounts(admin, list_account, &l);
 }
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context)

@@ -30,16 +30,7 @@ static int forget_in(struct admin *admin, const struct config_account *account, 
 int verb_key_pending(struct admin *admin)
 {
 	struct lister l = {.admin = admin};
-	int status = operands_check(admin, 0, 1);
-	if (status != STATUS_OK)
-		return status;
-	const char *name = admin->arguments.count ? admin->arguments.items[0] : NULL;
-	if (admin->json)
-		printf("[");
-	status = each_account(admin, name, list_account, &l);
-	if (admin->json)
-		printf("]\n");
-	return status;
+	return list_accounts(admin, list_account, &l);
 }
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context)
