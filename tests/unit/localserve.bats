@@ -64,6 +64,10 @@ first_line() { # PORT: what the handler says
 
 @test "localserve: a wake mark starts the runner; a second start finds the instance" {
 	start
+	for ((i = 0; i < 200; i++)); do # the run of the start itself
+		! grep -q ran "$dir/instance/log" || break
+		sleep 0.05
+	done
 	before=$(grep -c ran "$dir/instance/log")
 	: >"$dir/instance/state/queue/wake/user"
 	for ((i = 0; i < 100; i++)); do
