@@ -28,7 +28,8 @@ teardown_file() { stop_localserve; }
 		[[ $output == *"AUTHENTICATE EXTERNAL"* && $output == *INBOX* ]]
 	done
 	grep 'result=ok .* mechanism=EXTERNAL ' "$DIR/log" | grep -q ' user="user@localhost" '
-	[ -z "$(grep 'result=ok' "$DIR/log" | grep ' user="" ')" ]
+	run grep 'result=ok .* user="" ' "$DIR/log"
+	[ "$status" -eq 1 ]
 }
 
 @test "curl: clear text offers STARTTLS and nothing else" {
