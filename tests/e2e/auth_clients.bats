@@ -287,8 +287,10 @@ replay() {
 @test "Thunderbird: IMAP, STARTTLS, both keys" { replay thunderbird_starttls && logged_in_by EXTERNAL imap 4; }
 @test "Thunderbird: an unknown key is named in an alert, the password still works" { replay thunderbird_unknown_key; }
 @test "Thunderbird: submission, implicit TLS and STARTTLS, no AUTH" { replay thunderbird_submission && logged_in_by TLS-KEY submission 4; }
-@test "FairEmail: EXTERNAL in one round, PREAUTH" { replay fairemail && logged_in_by EXTERNAL && logged_in_by TLS-KEY; }
-@test "K-9: a key without PREAUTH, a tolerant one, submission" { replay k9 && logged_in_by EXTERNAL imap 3; }
+@test "FairEmail: EXTERNAL in one round, PREAUTH" { replay fairemail && logged_in_by EXTERNAL imap 2 && logged_in_by TLS-KEY; }
+@test "FairEmail: submission, no password, its attempts with one do no harm" { replay fairemail_submission && logged_in_by TLS-KEY submission 2; }
+@test "K-9: a key without PREAUTH, a tolerant one, STARTTLS" { replay k9 && logged_in_by EXTERNAL imap 3; }
+@test "K-9: submission, EXTERNAL, both keys" { replay k9_submission && logged_in_by EXTERNAL submission 4; }
 
 # in_guide MARK: the block of doc/clients.md that begins with this line, for this server and this key
 in_guide() {

@@ -264,52 +264,136 @@ def thunderbird_submission():
 
 
 def fairemail():
-    """JavaMail: CAPABILITY first, then EXTERNAL with "=" and no continuation; PREAUTH is understood."""
-    c = Connection("IMAPS", "mox-no")
-    assert c.line().startswith("* OK")
-    c.command("A0 CAPABILITY")
-    assert c.has("AUTH=EXTERNAL")
-    lines = c.command("A1 AUTHENTICATE EXTERNAL =")
-    assert not any(line.startswith("+") for line in lines), lines
-    c.command("A2 CAPABILITY")
-    c.command('A3 ID ("name" "FairEmail" "version" "1.2300")')
-    c.command('A4 LIST "" INBOX')
-    c.command("A5 SELECT INBOX")
-    c.command("A6 LOGOUT")
-    c = Connection("IMAPS", "mox")
-    assert c.line().startswith("* PREAUTH")
-    c.command("A0 CAPABILITY")
-    assert not c.has("AUTH=EXTERNAL")
-    c.command('A1 LIST "" INBOX')
+    """JavaMail: capabilities of the greeting and of the login's OK are enough, PREAUTH is a login.
 
-
-def k9():
-    """Always asks for capabilities and authenticates, PREAUTH or not; throws without AUTH=EXTERNAL."""
-    for port, key, implicit in ("IMAPS", "mox-no", True), ("IMAPS", "mox-tolerant", True), ("IMAP", "mox", False):
+    EXTERNAL is taken wherever it is announced, always with "=" and whether SASL-IR is there or not. At a
+    continuation it hangs up; after a NO it goes on with PLAIN or LOGIN and the password. Tags: a letter of
+    the connection, then a number.
+    """
+    for port, key, implicit, letter in (("IMAPS", "mox-no", True, "A"), ("IMAPS", "mox", True, "B"),
+                                        ("IMAP", "mox", False, "C")):
         c = Connection(port, key, implicit)
-        c.line()
+        greeting, number = c.line(), 0
+        assert "[CAPABILITY " in greeting, greeting
+
+        def say(text):
+            nonlocal number
+            number += 1
+            return c.command(f"{letter}{number - 1} {text}")
+
         if not implicit:
-            c.command("1 STARTTLS")
+            say("STARTTLS")
             c.start_tls()
-        c.command("2 CAPABILITY")
-        assert c.has("AUTH=EXTERNAL") and c.has("SASL-IR"), c.capabilities
-        c.command(f"3 AUTHENTICATE EXTERNAL {MOX}")
-        c.command("4 CAPABILITY")
-        c.command('5 LIST "" "*"')
-        c.command('6 SELECT "INBOX"')
-        c.command("7 LOGOUT")
+            say("CAPABILITY")
+        if greeting.startswith("* OK"):
+            assert c.has("AUTH=EXTERNAL")
+            lines = say("AUTHENTICATE EXTERNAL =")
+            assert not any(line.startswith("+") for line in lines), lines
+            assert "[CAPABILITY " in lines[-1], lines
+            assert not c.has("COMPRESS=DEFLATE")  # would be next
+            if c.has("UTF8=ACCEPT"):
+                say("ENABLE UTF8=ACCEPT")
+        else:
+            assert greeting.startswith("* PREAUTH") and not c.has("AUTH=EXTERNAL"), greeting
+        assert c.has("ID")
+        say('ID ("name" "FairEmail" "version" "1.2331")')
+        say('LIST "" "*"')
+        say('LIST "" INBOX')
+        say("SELECT INBOX")
+        say("LOGOUT")
+
+
+def fairemail_submission():
+    """It knows no EXTERNAL here, but tries every other one that is announced, until one succeeds.
+
+    Where the password is empty, which it allows next to a certificate, it then sends all the same.
+    """
+    name = base64.b64encode(b"mox@localhost").decode()
+    plain = base64.b64encode(b"mox@localhost\0mox@localhost\0").decode()
     for port, implicit in ("SUBMISSIONS", True), ("SUBMISSION", False):
-        s = Connection(port, "mox-no", implicit)
+        s = Connection(port, "mox", implicit)
         s.reply(None, "220")
-        s.reply("EHLO [127.0.0.1]", "250")
+        ehlo = s.reply("EHLO dummy.faircode.eu", "250")
         if not implicit:
             s.reply("STARTTLS", "220")
             s.start_tls()
-            s.reply("EHLO [127.0.0.1]", "250")
-        s.reply(f"AUTH EXTERNAL {MOX}", "235")
+            ehlo = s.reply("EHLO dummy.faircode.eu", "250")
+        assert re.search(r"AUTH .*\bPLAIN LOGIN", ehlo) and "CRAM-MD5" not in ehlo, ehlo
+        s.reply("AUTH LOGIN", "334")
+        s.reply(name, "334")
+        s.reply("", "5")
+        s.reply(f"AUTH PLAIN {plain}", "5")
         s.reply("MAIL FROM:<mox@localhost>", "250")
-        s.reply("RSET", "250")
+        s.reply("RCPT TO:<mox@localhost>", "250")
+        s.reply("DATA", "354")
+        s.reply(BODY, "250")
         s.reply("QUIT", "221")
+
+
+def k9():
+    """Set to "client certificate" it authenticates, PREAUTH or not, and gives up without AUTH=EXTERNAL.
+
+    The initial response is sent whether SASL-IR is there or not; a continuation is not answered. It asks for
+    capabilities where an OK brought none: after PREAUTH, whose list it does not see, and after STARTTLS.
+    """
+    for port, key, implicit in ("IMAPS", "mox-no", True), ("IMAPS", "mox-tolerant", True), ("IMAP", "mox", False):
+        c = Connection(port, key, implicit)
+        greeting, number = c.line(), 0
+        assert greeting.startswith("* PREAUTH" if key == "mox-tolerant" else "* OK [CAPABILITY "), greeting
+
+        def say(text):
+            nonlocal number
+            number += 1
+            return c.command(f"{number} {text}")
+
+        if not implicit:
+            assert c.has("STARTTLS")
+            say("STARTTLS")
+            c.start_tls()
+        if not greeting.startswith("* OK") or not implicit:
+            c.capabilities = ""
+            say("CAPABILITY")
+        assert c.has("AUTH=EXTERNAL"), c.capabilities
+        lines = say(f"AUTHENTICATE EXTERNAL {MOX}")
+        assert len(lines) == 1 and "[CAPABILITY " in lines[0], lines
+        assert not c.has("COMPRESS=DEFLATE")  # would be next
+        assert c.has("ID") and c.has("ENABLE") and c.has("NAMESPACE"), c.capabilities
+        say('ID ("name" "K-9 Mail" "version" "24.0")')
+        say("ENABLE UTF8=ACCEPT")  # announced or not: ENABLE is enough for it
+        say("NAMESPACE")
+        say('LIST "" "*"' + (" RETURN (SPECIAL-USE)" if c.has("LIST-EXTENDED") else ""))
+        say("NOOP")
+        say('SELECT "INBOX"')
+        c.socket.close()  # it knows no LOGOUT
+
+
+def k9_submission():
+    """No EXTERNAL in the answer to EHLO: it gives up. QUIT is not waited for."""
+    for port, implicit in ("SUBMISSIONS", True), ("SUBMISSION", False):
+        for key in "mox", "mox-no":
+            s = Connection(port, key, implicit)
+            s.reply(None, "220")
+            ehlo = s.reply("EHLO ehlo.thunderbird.net", "250")
+            if not implicit:
+                assert "STARTTLS" in ehlo
+                s.reply("STARTTLS", "220")
+                s.start_tls()
+                ehlo = s.reply("EHLO ehlo.thunderbird.net", "250")
+            assert re.search(r"AUTH .*\bEXTERNAL\b", ehlo) and "8BITMIME" in ehlo, ehlo
+            s.reply(f"AUTH EXTERNAL {MOX}", "235")
+            if key == "mox":  # its check of the settings ends here
+                mail = "MAIL FROM:<mox@localhost> BODY=8BITMIME"
+                if "PIPELINING" in ehlo:
+                    s.send(f"{mail}\r\nRCPT TO:<mox@localhost>\r\n")
+                    s.reply(None, "250")
+                    s.reply(None, "250")
+                else:
+                    s.reply(mail, "250")
+                    s.reply("RCPT TO:<mox@localhost>", "250")
+                s.reply("DATA", "354")
+                s.reply(BODY, "250")
+            s.send("QUIT\r\n")
+            s.socket.close()
 
 
 if __name__ == "__main__":
