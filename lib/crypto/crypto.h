@@ -51,7 +51,7 @@ void random_name(char *out, size_t n);
 /* Constant-time; different lengths are unequal at once. */
 bool secret_equal(struct span a, struct span b);
 
-/* SHA-256 over a raw DER SubjectPublicKeyInfo, base64url: 43 characters and NUL (spec 1 §1.2). */
+/* SHA-256 over a raw DER SubjectPublicKeyInfo, base64url: 43 characters and NUL. */
 enum { FINGERPRINT_CHARS = 43 };
 void key_fingerprint(struct span spki, char out[FINGERPRINT_CHARS + 1]);
 /*

@@ -92,7 +92,7 @@ void session_report_missing(const struct decision *d, const struct str *missing)
 enum step session_handle_auth(struct decision *d);
 /* False: refused. Waits where the limits want that. */
 bool session_within_limits(struct decision *d);
-/* After so many failures of one connection (spec: growing from the fourth on). */
+/* After so many failures of one connection (growing from the fourth on). */
 void session_delay_after(unsigned failures);
 /* The earlier of two times at which something expires; 0 is never. */
 int64_t session_earlier(int64_t one_s, int64_t other_s);

@@ -97,7 +97,7 @@ static bool go_on(struct imapd *c)
 	return !c->ended;
 }
 
-/* After a change of the account: looks the session's credential up again (spec "revocation"). */
+/* After a change of the account: looks the session's credential up again. */
 static bool account_is_good(struct imapd *c)
 {
 	struct stat st = {0}; /* never touched */

@@ -1,7 +1,7 @@
 #ifndef POSTERN_RELAY_PLAN_H
 #define POSTERN_RELAY_PLAN_H
 /*
- * Where a recipient goes at this attempt (spec: local first; then override, account routes, routes
+ * Where a recipient goes at this attempt (local first; then override, account routes, routes
  * of the sender's domain, global routes; else direct), by the configuration as it is now.
  */
 #include "conf/config.h"

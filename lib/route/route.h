@@ -1,6 +1,6 @@
 #ifndef POSTERN_ROUTE_ROUTE_H
 #define POSTERN_ROUTE_ROUTE_H
-/* Routes (spec 4 §2): which transport a recipient takes at an attempt. Pure. */
+/* Routes: which transport a recipient takes at an attempt. Pure. */
 #include "base/arena.h"
 
 struct route {

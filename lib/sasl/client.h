@@ -1,6 +1,6 @@
 #ifndef POSTERN_SASL_CLIENT_H
 #define POSTERN_SASL_CLIENT_H
-/* SASL, client side (RFC 4422), and the chooser (spec 3 §3.4). */
+/* SASL, client side (RFC 4422), and the chooser. */
 #include "sasl/server.h"
 
 /* RFC 7677 §4 asks for at least so many; more would let a server keep us busy for minutes. */

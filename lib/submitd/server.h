@@ -40,7 +40,7 @@ void server_shut(struct server *v, const char *enhanced, const char *text);
  * because the credential is no longer good; the client has been told then.
  */
 bool server_wait(struct server *v, int timeout_ms);
-/* 525 5.7.13 if the account is disabled (spec: whatever the mode of its key). */
+/* 525 5.7.13 if the account is disabled (whatever the mode of its key). */
 bool server_is_disabled(struct server *v);
 
 /* The commands that have files of their own. */

@@ -2,7 +2,7 @@
 #define POSTERN_TLS_TLS_H
 /*
  * TLS over a channel, server and client side, giving a channel again. No resumption, no
- * renegotiation, TLS ≥ 1.2 (spec 1 §1.13). Certificates of clients are requested without CA names
+ * renegotiation, TLS ≥ 1.2. Certificates of clients are requested without CA names
  * and never judged here.
  *
  * The server puts a nonce of the session into the TLS 1.3 CertificateRequest (private-use extension

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Spec 1, who may log in: through the real handlers. usage: authentication.py TEST [ARGUMENT]"""
+"""Who may log in: through the real handlers. usage: authentication.py TEST [ARGUMENT]"""
 import base64
 import hashlib
 import hmac
@@ -30,7 +30,7 @@ def postern(*arguments, text=None, check=True):
 
 
 def fingerprint(name):
-    """Spec 1 §1.2, by other means than Postern's."""
+    """The fingerprint of a key, by other means than Postern's."""
     der = subprocess.run(f"openssl x509 -in {KEYS}/{name}.certificate.pem -noout -pubkey | "
                          "openssl pkey -pubin -outform DER", shell=True, stdout=subprocess.PIPE, check=True)
     return base64.urlsafe_b64encode(hashlib.sha256(der.stdout).digest()).decode().rstrip("=")
@@ -91,7 +91,7 @@ def reissued_certificate():
 
 
 def key_types():
-    """Spec 1 §1.3: RSA, P-384, P-521, Ed25519, Ed448."""
+    """RSA, P-384, P-521, Ed25519, Ed448."""
     for name in "type-2048", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
         with Connection("imap", name) as c:
             assert "PREAUTH" in c.greeting, (name, c.greeting, c.logged())
@@ -108,7 +108,7 @@ class Careless(Connection):
 
 
 def short_key():
-    """Spec 1 §1.3: it completes the handshake and is nobody's; and it cannot be registered."""
+    """It completes the handshake and is nobody's; and it cannot be registered."""
     for protocol in PROTOCOLS:
         with Careless(protocol, "short") as c:
             c.end(c.begin("EXTERNAL", b""), "alert")
@@ -342,7 +342,7 @@ def stolen_certificate():
 
 
 def password_over_key():
-    """Spec 1 §1.11: credentials are verified in full, and the account must be the key's."""
+    """Credentials are verified in full, and the account must be the key's."""
     for protocol in PROTOCOLS:
         for how in ("PLAIN", "LOGIN", *SCRAMS):
             def attempt(c, user, password):
@@ -430,7 +430,7 @@ class Resuming(Connection):
 
 
 def resumption():
-    """Spec 1 §1.13: no ticket is given, none is taken, and a removed key is out at once."""
+    """No ticket is given, none is taken, and a removed key is out at once."""
     for removed in False, True:
         if removed:
             postern("tlspubkey", "rm", fingerprint("removed"))
@@ -547,7 +547,7 @@ def server_first(protocol, mechanism, user):
 
 
 def indistinguishable():
-    """Spec 1 §2.3: salt, count, errors and texts do not tell who exists."""
+    """Salt, count, errors and texts do not tell who exists."""
     for protocol in PROTOCOLS:
         for mechanism in SCRAMS:
             known = server_first(protocol, mechanism, ALICE)
@@ -621,7 +621,7 @@ def mechanisms_of(announcement):
 
 
 def offers():
-    """Spec 1 §2's table: what is announced, and in which order."""
+    """What is announced, and in which order."""
     words = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
     for protocol in PROTOCOLS:
         for key in None, "stranger":

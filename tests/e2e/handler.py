@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def imap_greetings():
-    """Spec 1 §1.7: what an IMAP connection begins with, by key and its preauth mode."""
+    """What an IMAP connection begins with, by key and its preauth mode."""
     for key in "yes", "tolerant":
         with Peer("imap", "--implicit-tls", key=key) as c:
             c.expect(None, "SERVE start=greet account=alice", "mechanism=TLS-KEY", "changes=1")
@@ -102,7 +102,7 @@ def imap_dialogue():
 
 
 def imap_sasl():
-    """Spec 1 §2.6: what broken and broken-off authentications are answered."""
+    """What broken and broken-off authentications are answered."""
     with Peer("imap", "--implicit-tls") as c:
         c.line()
         c.expect("a AUTHENTICATE PLAIN", "+ ")
@@ -148,7 +148,7 @@ def pipelining():
 
 
 def submission():
-    """RFC 6409 §4.3, RFC 4954: before authentication, and spec 1 §1.9: none with a key."""
+    """RFC 6409 §4.3, RFC 4954: before authentication, and none with a key."""
     with Peer("submission") as c:
         c.reply(None, "220")
         assert "AUTH" not in c.reply("EHLO x", "250")
@@ -196,7 +196,7 @@ def submission():
 
 
 def many_failures():
-    """Spec 1 §3.2: slower after the third failure, closed after the tenth."""
+    """Slower after the third failure, closed after the tenth."""
     with Peer("imap", "--implicit-tls", key="stranger") as c:
         c.line()
         c.expect("a AUTHENTICATE EXTERNAL =", "a NO [ALERT]")  # this one is free
@@ -305,7 +305,7 @@ def hanging_session():
 
 
 def tunnel():
-    """Spec 2 §10: --account on a pipe begins logged in; over the network it is refused."""
+    """--account on a pipe begins logged in; over the network it is refused."""
     run = subprocess.run([f"{BUILD}/tools/fake_handler", "imap", "--account", "alice", "--instance",
                           INSTANCE], input=b"ECHO hi\r\nQUIT\r\n", stdout=subprocess.PIPE,
                          timeout=TIMEOUT_S, check=True)
@@ -356,7 +356,7 @@ def sigterm():
 
 
 def fake_salts():
-    """Spec 1 §2.3: a name that may not log in has one salt, after the yes as before it."""
+    """A name that may not log in has one salt, after the yes as before it."""
     def salt(c, name):
         c.send("AUTH SCRAM-SHA-256 " + b64("n,,n=" + name + ",r=nonce") + "\r\n")
         first = base64.b64decode(c.reply(None, "334")[4:]).decode()
@@ -494,7 +494,7 @@ def forbidden_calls_kill():
 
 
 def live_revocation():
-    """Spec 1 §1.14: a key that is taken away is no longer good for the session that used it."""
+    """A key that is taken away is no longer good for the session that used it."""
     with Peer("imap", "--implicit-tls", key="revoked") as c:
         fingerprint = c.expect(None, "SERVE", "account=bob").split("key=")[1].split()[0]
         c.expect("VALID", "ok")

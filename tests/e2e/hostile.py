@@ -183,7 +183,7 @@ def still_serves():
 # -- IMAP ------------------------------------------------------------------------------------------
 
 def imap_unauthenticated():
-    """RFC 9051 §6.2 and spec: BAD with the tag, "* BAD" without one, BYE after 20 of them."""
+    """RFC 9051 §6.2: BAD with the tag, "* BAD" without one, BYE after 20 of them."""
     for service in "imap", "imaps":
         with Client(service) as c:
             c.wants("* OK [CAPABILITY ")
@@ -265,7 +265,7 @@ def flood(c, piece, size):
 
 
 def sasl_aborts():
-    """Spec 1 §2.6, at every step, IMAP and SMTP."""
+    """At every step, IMAP and SMTP."""
     # (mechanism, what is sent; each from a fresh start), IMAP's and SMTP's answer
     malformed, too_long = ("a BAD", "501 5.5.2"), ("a BAD", "500 5.5.6")
     aborted = ("a BAD", "501 5.7.0")
@@ -295,7 +295,7 @@ def sasl_aborts():
 
 
 def imap_grammar():
-    """Limits of the grammar, each with its tagged answer (spec 2 §3)."""
+    """Limits of the grammar, each with its tagged answer."""
     with imap() as c:
         c.table([("s FETCH 1 FLAGS", "s BAD"), ("s SEARCH ALL", "s BAD"), ("s CHECK", "s BAD"),
                  ("s LOGIN a b", "s NO"), ("s AUTHENTICATE PLAIN", "s NO"), ("s STARTTLS", "s BAD"),
@@ -398,7 +398,7 @@ def imap_literals():
 
 
 def starttls():
-    """Spec 1 §1.8: bytes behind STARTTLS: dropped; a second one: BAD, 503 5.5.1."""
+    """Bytes behind STARTTLS: dropped; a second one: BAD, 503 5.5.1."""
     for service, command, smuggled, begun in (("imap", "a STARTTLS", "b NOOP", "a OK"),
                                               ("submission", "STARTTLS", "NOOP", "220 2.0.0")):
         for behind in smuggled + "\r\n", "x":
@@ -432,7 +432,7 @@ def starttls():
 # -- SMTP ------------------------------------------------------------------------------------------
 
 def smtp_unauthenticated():
-    """Spec 3 §1.2: 530 5.7.0 to what needs a login, whatever its arguments; 421 after 20 mistakes."""
+    """530 5.7.0 to what needs a login, whatever its arguments; 421 after 20 mistakes."""
     for service in "submission", "submissions":
         with Client(service) as c:
             assert c.reply().startswith("220 ")
@@ -571,7 +571,7 @@ TO_SECOND = "MAIL FROM:<user@localhost>\r\nRCPT TO:<second@localhost>\r\nDATA\r\
 
 
 def smtp_smuggling():
-    """Spec 3 §1.4: a bare CR or LF anywhere: 550 5.5.2 at the true end, nothing of it executed."""
+    """A bare CR or LF anywhere: 550 5.5.2 at the true end, nothing of it executed."""
     inner = TO_SECOND + "From: user@localhost\r\nSubject: smuggled\r\n\r\n"
     ends = ("\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r.\r\n", "\r\n.\r", "\r\n\r.\r\n", "\r\n.\r\r\n",
             "\n\n.\r\n", "x\n", "x\r", "\r\n.\r.\r\n")
@@ -718,7 +718,7 @@ def pipelining():
 
 
 def large_messages():
-    """100 MiB by APPEND, FETCH and DATA: memory as of an idle connection (spec 2 §6)."""
+    """100 MiB by APPEND, FETCH and DATA: memory as of an idle connection."""
     line = b"x" * 76 + b"\r\n"
     piece = line * (MIB // len(line))
     header = HEADER.encode()

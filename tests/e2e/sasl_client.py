@@ -8,7 +8,7 @@ import tempfile
 import peer
 
 PROGRAMS = {"imap": "bin/imap-handler", "submission": "bin/submit-handler"}
-# how each protocol says it: a challenge, and the ends of an authentication (spec 1 §2.6)
+# how each protocol says it: a challenge, and the ends of an authentication
 ENDS = {
     "imap": {"challenge": "+ ", "ok": "a OK", "credentials": "a NO [AUTHENTICATIONFAILED]",
              "malformed": "a BAD", "too-long": "a BAD", "aborted": "a BAD", "alert": "a NO [ALERT]",
