@@ -1,7 +1,6 @@
 #include "queue/queue.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,25 +40,20 @@ static int end_transaction(struct queue *q, int error);
 static void remove_file(struct queue *q, struct span id);
 
 /* Messages without their database were lost by somebody else: the sweep must not finish them off. */
+static int found_file(const char *name, void *context)
+{
+	(void)name;
+	(void)context;
+	return 1;
+}
+
 static int create_database(struct queue *q)
 {
-	bool empty = true;
-	int fd;
-	int error = folder_open(q->messages_fd, ".", &fd);
-	if (error)
-		return error;
-	DIR *folder = fdopendir(fd);
-	if (!folder) {
-		error = -errno;
-		close_fd(&fd);
-		return error;
-	}
-	for (struct dirent *d; empty && (d = readdir(folder));)
-		empty = d->d_name[0] == '.';
-	(void)closedir(folder); /* was only read */
-	return empty ? db_open(q->dirfd, "queue.tdb", DB_DURABLE, DB_CREATE, QUEUE_EXPECTED_RECORDS,
-			   &q->db)
-		     : -EUCLEAN;
+	int found = folder_each(q->messages_fd, found_file, NULL);
+	if (found)
+		return found < 0 ? found : -EUCLEAN;
+	return db_open(
+	    q->dirfd, "queue.tdb", DB_DURABLE, DB_CREATE, QUEUE_EXPECTED_RECORDS, &q->db);
 }
 
 int queue_open(int queue_dirfd, bool create, struct queue **ret)
@@ -679,28 +673,30 @@ int queue_each(struct queue *q,
 	return error;
 }
 
+struct sweep {
+	struct queue *queue;
+	int64_t now_s;
+	int error; /* the last one: the others are swept all the same */
+};
+
+static int sweep_file(const char *name, void *context)
+{
+	struct sweep *w = context;
+	struct str key cleanup(str_clear) = STR_INIT(512);
+	int folder = w->queue->messages_fd;
+	struct stat st;
+	if (db_has(w->queue->db, message_key(&key, span_cstr(name))) ||
+	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	/* ctime: the link into msg/ set it */
+	if (st.st_ctime < w->now_s - SWEEP_AGE_S && unlinkat(folder, name, 0) < 0)
+		w->error = -errno;
+	return 0;
+}
+
 int queue_sweep(struct queue *q, int64_t now_s)
 {
-	struct str key cleanup(str_clear) = STR_INIT(512);
-	int fd;
-	int error = folder_open(q->messages_fd, ".", &fd);
-	if (error)
-		return error;
-	DIR *folder = fdopendir(fd);
-	if (!folder) {
-		error = -errno;
-		close_fd(&fd);
-		return error;
-	}
-	for (struct dirent *d; (d = readdir(folder));) {
-		struct stat st;
-		if (d->d_name[0] == '.' || db_has(q->db, message_key(&key, span_cstr(d->d_name))) ||
-		    fstatat(q->messages_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		/* ctime: the link into msg/ set it */
-		if (st.st_ctime < now_s - SWEEP_AGE_S && unlinkat(q->messages_fd, d->d_name, 0) < 0)
-			error = -errno;
-	}
-	(void)closedir(folder); /* was only read */
-	return error;
+	struct sweep w = {q, now_s, 0};
+	int error = folder_each(q->messages_fd, sweep_file, &w);
+	return error ? error : w.error;
 }
