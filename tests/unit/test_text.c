@@ -98,7 +98,8 @@ static void test_domains(void)
 	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example", NULL},
 	};
 	run_cases(text_domain_ascii, ascii, ARRAY_SIZE(ascii), "to A-labels");
-	check_int(text_domain_ascii(SPAN("a\0.example"), &(struct str)STR_INIT(9)), -EINVAL);
+	struct str short_one = STR_INIT(9);
+	check_int(text_domain_ascii(SPAN("a\0.example"), &short_one), -EINVAL);
 }
 
 struct password_case {
