@@ -54,8 +54,7 @@ static int context_new(
 		SSL_CTX_free(context);
 		return tls_error(-EINVAL, ret_error, "TLS cannot be set up");
 	}
-	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-					 SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(context, TLS_OPTIONS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	int r = 0;
 	switch (options->verify) {

@@ -19,6 +19,9 @@ static void collect_facts(struct tls *t);
 static void collect_exporter(struct tls *t);
 static void collect_unique(struct tls *t);
 static void collect_end_point(struct tls *t);
+static void collect_client_key(struct tls *t);
+static bool is_raw_public_key(const struct tls *t);
+static struct span raw_public_key(const struct tls *t);
 static ssize_t channel_result(struct tls *t, int openssl_result, short *wait);
 
 struct tls *tls_new(SSL *ssl, struct channel below)
@@ -142,14 +145,16 @@ static void record_message(
 	(void)ssl;
 	if (content_type != SSL3_RT_HANDSHAKE || n == 0 || t->transcript_complete)
 		return;
+	uint8_t type = *(const uint8_t *)bytes;
+	if (!sent && type == SSL3_MT_CERTIFICATE)
+		t->client_certificate_at = t->transcript.n;
 	str_append(&t->transcript, span_of(bytes, n));
-	t->transcript_complete = !sent && *(const uint8_t *)bytes == SSL3_MT_CERTIFICATE_VERIFY;
+	t->transcript_complete = !sent && type == SSL3_MT_CERTIFICATE_VERIFY;
 }
 
 static void collect_facts(struct tls *t)
 {
 	struct tls_facts *facts = &t->facts;
-	bool server = SSL_is_server(t->ssl);
 	facts->version = SSL_version(t->ssl);
 	facts->cipher = arena_span(&t->memory, span_cstr(SSL_get_cipher_name(t->ssl)));
 	facts->server_name = arena_span(
@@ -158,21 +163,57 @@ static void collect_facts(struct tls *t)
 	collect_unique(t);
 	collect_end_point(t);
 
-	X509 *client = server ? SSL_get0_peer_certificate(t->ssl) : NULL;
-	if (client) {
-		/* OpenSSL keeps what it read of the part that is signed, and gives it back as it was. */
-		unsigned char *der = NULL;
-		struct span spki;
-		int n = i2d_X509(client, &der);
-		if (n > 0 && certificate_spki(span_of(der, (size_t)n), &spki) == 0)
-			facts->client_spki = arena_span(&t->memory, spki);
-		OPENSSL_free(der);
-	}
-	if (client && facts->version == TLS1_3_VERSION && t->transcript_complete &&
-	    !t->transcript.failed)
+	if (SSL_is_server(t->ssl))
+		collect_client_key(t);
+	if (span_is_set(facts->client_spki) && facts->version == TLS1_3_VERSION &&
+	    t->transcript_complete && !t->transcript.failed)
 		facts->transcript = str_span(&t->transcript);
 	else
 		str_clear(&t->transcript);
+}
+
+static void collect_client_key(struct tls *t)
+{
+	unsigned char *der = NULL;
+	struct span spki;
+	X509 *client = SSL_get0_peer_certificate(t->ssl);
+	if (is_raw_public_key(t)) {
+		t->facts.client_spki = arena_span(&t->memory, raw_public_key(t));
+	} else if (client) {
+		/* OpenSSL keeps what it read of the part that is signed, and gives it back as it was. */
+		int n = i2d_X509(client, &der);
+		if (n > 0 && certificate_spki(span_of(der, (size_t)n), &spki) == 0)
+			t->facts.client_spki = arena_span(&t->memory, spki);
+		OPENSSL_free(der);
+	}
+}
+
+static bool is_raw_public_key(const struct tls *t)
+{
+#if TLS_HAS_RAW_PUBLIC_KEYS
+	return SSL_get0_peer_rpk(t->ssl) != NULL;
+#else
+	(void)t;
+	return false;
+#endif
+}
+
+/*
+ * As it stands in the client's Certificate message, which OpenSSL has found well-formed: the key's
+ * length is in three bytes before it, and what comes before those is the message's header, and in
+ * TLS 1.3 an empty context and the list's length (RFC 7250 §3, RFC 8446 §4.4.2). Unset: not recorded.
+ */
+static struct span raw_public_key(const struct tls *t)
+{
+	enum { LENGTH_BYTES = 3, HEADER_BYTES = 4, HEADER_TLS13_BYTES = HEADER_BYTES + 1 + 3 };
+	size_t header = t->facts.version == TLS1_3_VERSION ? HEADER_TLS13_BYTES : HEADER_BYTES;
+	struct span rest = span_from(str_span(&t->transcript), t->client_certificate_at + header);
+	if (t->transcript.failed || rest.n < LENGTH_BYTES)
+		return SPAN_NONE;
+	const uint8_t *p = (const uint8_t *)rest.p;
+	size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+	struct span key = span_sub(rest, LENGTH_BYTES, n);
+	return key.n == n ? key : SPAN_NONE;
 }
 
 static void collect_exporter(struct tls *t)

@@ -6,6 +6,23 @@
 #include "base/arena.h"
 #include "tls/tls.h"
 
+/* RFC 7250: a key instead of a certificate. */
+#define TLS_HAS_RAW_PUBLIC_KEYS (OPENSSL_VERSION_NUMBER >= 0x30200000L)
+/*
+ * OpenSSL 3.2 and later would unpack certificates (RFC 8879) where it was built with a library for
+ * that: something hostile to unpack, and a message that the proof does not know. An older one ignores
+ * the bits, and a program that was built with it may run with a newer one.
+ */
+#ifndef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+#define SSL_OP_NO_TX_CERTIFICATE_COMPRESSION SSL_OP_BIT(32)
+#define SSL_OP_NO_RX_CERTIFICATE_COMPRESSION SSL_OP_BIT(33)
+#endif
+/* Of both sides: no resumption, no renegotiation, nothing compressed. */
+#define TLS_OPTIONS                                                               \
+	(SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |     \
+	    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION | \
+	    SSL_OP_NO_RX_CERTIFICATE_COMPRESSION)
+
 struct tls {
 	SSL *ssl;
 	BIO_METHOD *method; /* of the BIO that stands for the channel beneath */
@@ -15,6 +32,7 @@ struct tls {
 	bool below_ended;  /* it has no more input */
 	bool closing_sent; /* close_notify */
 	struct str transcript;
+	size_t client_certificate_at; /* in the transcript: where that message begins */
 	bool transcript_complete;
 	struct arena memory; /* of the facts */
 	struct tls_facts facts;

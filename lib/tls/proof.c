@@ -21,7 +21,8 @@ enum {
 	SESSION_ID_MAX_BYTES = 32,
 	VERSION_TLS12 = 0x0303,
 	VERSION_TLS13 = 0x0304,
-	SUPPORTED_VERSIONS = 43, /* RFC 8446 §4.2.1 */
+	SUPPORTED_VERSIONS = 43,      /* RFC 8446 §4.2.1 */
+	CLIENT_CERTIFICATE_TYPE = 19, /* RFC 7250 §3 */
 	CHAIN_MAX_CERTIFICATES = 32,
 	SIGNED_PREFIX_BYTES = 64,
 };
@@ -48,6 +49,9 @@ static const struct scheme {
     {0x080b, "SHA2-512", "RSA-PSS", NULL},
 };
 
+/* RFC 7250 §3, RFC 8446 §4.4.2 */
+enum certificate_type { CERTIFICATE_X509 = 0, CERTIFICATE_RAW_PUBLIC_KEY = 2 };
+
 struct message {
 	enum message_type type;
 	struct span whole, body;
@@ -57,6 +61,7 @@ struct handshake {
 	struct message hello, server_hello, certificate_request, client_certificate, verify;
 	struct span hashed; /* from hello (or its second) to client_certificate */
 	enum hash hash;
+	enum certificate_type certificate_type; /* of the client's */
 };
 struct server_hello {
 	bool retry;
@@ -67,8 +72,9 @@ static bool parse_handshake(struct span transcript, struct handshake *ret);
 static bool get_message(struct span *rest, enum message_type type, struct message *ret);
 static bool parse_server_hello(struct span body, struct server_hello *ret);
 static bool hash_of_cipher(unsigned cipher, enum hash *ret);
+static bool parse_certificate_type(struct span body, enum certificate_type *ret);
 static enum proof_result check_nonce(struct span body, const uint8_t *nonce);
-static bool parse_leaf(struct span body, struct span *ret_spki);
+static bool parse_leaf(struct span body, enum certificate_type type, struct span *ret_spki);
 static enum proof_result check_signature(const struct handshake *h, struct span spki);
 static void hash_transcript(const struct handshake *h, uint8_t out[HASH_MAX_BYTES]);
 static bool fits(const struct scheme *scheme, EVP_PKEY *key);
@@ -82,7 +88,7 @@ enum proof_result proof_verify(
 	struct handshake h = {0};
 	struct span spki;
 	if (transcript.n > TLS_TRANSCRIPT_MAX_BYTES || !parse_handshake(transcript, &h) ||
-	    !parse_leaf(h.client_certificate.body, &spki))
+	    !parse_leaf(h.client_certificate.body, h.certificate_type, &spki))
 		return PROOF_MALFORMED;
 	enum proof_result result = check_nonce(h.certificate_request.body, nonce);
 	if (result == PROOF_GOOD)
@@ -113,7 +119,7 @@ static bool parse_handshake(struct span transcript, struct handshake *ret)
 {
 	struct span rest = transcript;
 	struct server_hello hello;
-	struct message ignored;
+	struct message encrypted_extensions, ignored;
 	if (!get_message(&rest, CLIENT_HELLO, &ret->hello) ||
 	    !get_message(&rest, SERVER_HELLO, &ret->server_hello) ||
 	    !parse_server_hello(ret->server_hello.body, &hello))
@@ -130,7 +136,8 @@ static bool parse_handshake(struct span transcript, struct handshake *ret)
 			return false;
 	}
 	if (!hash_of_cipher(hello.cipher, &ret->hash) ||
-	    !get_message(&rest, ENCRYPTED_EXTENSIONS, &ignored) ||
+	    !get_message(&rest, ENCRYPTED_EXTENSIONS, &encrypted_extensions) ||
+	    !parse_certificate_type(encrypted_extensions.body, &ret->certificate_type) ||
 	    !get_message(&rest, CERTIFICATE_REQUEST, &ret->certificate_request) ||
 	    !get_message(&rest, CERTIFICATE, &ignored) ||
 	    !get_message(&rest, CERTIFICATE_VERIFY, &ignored) ||
@@ -193,6 +200,32 @@ static bool hash_of_cipher(unsigned cipher, enum hash *ret)
 	return true;
 }
 
+/*
+ * EncryptedExtensions, RFC 8446 §4.3.1: what the server took of what the client can send. The client
+ * signs this, too, so it cannot be said of a certificate that it is a raw key, or the other way round.
+ */
+static bool parse_certificate_type(struct span body, enum certificate_type *ret)
+{
+	struct span extensions;
+	bool found = false;
+	size_t kind = CERTIFICATE_X509;
+	if (!get_vector(&body, 2, &extensions) || body.n > 0)
+		return false;
+	while (extensions.n > 0) {
+		size_t type;
+		struct span data;
+		if (!get_number(&extensions, 2, &type) || !get_vector(&extensions, 2, &data))
+			return false;
+		if (type != CLIENT_CERTIFICATE_TYPE)
+			continue;
+		if (found || !get_number(&data, 1, &kind) || data.n > 0)
+			return false;
+		found = true;
+	}
+	*ret = (enum certificate_type)kind;
+	return kind == CERTIFICATE_X509 || kind == CERTIFICATE_RAW_PUBLIC_KEY;
+}
+
 /* CertificateRequest, RFC 8446 §4.3.2: exactly one extension of our type, and in it the nonce. */
 static enum proof_result check_nonce(struct span body, const uint8_t *nonce)
 {
@@ -214,22 +247,26 @@ static enum proof_result check_nonce(struct span body, const uint8_t *nonce)
 	return secret_equal(found, span_of(nonce, TLS_NONCE_BYTES)) ? PROOF_GOOD : PROOF_BAD;
 }
 
-/* Certificate, RFC 8446 §4.4.2: at least the leaf. */
-static bool parse_leaf(struct span body, struct span *ret_spki)
+/* Certificate, RFC 8446 §4.4.2: at least the leaf; a raw key is alone. */
+static bool parse_leaf(struct span body, enum certificate_type type, struct span *ret_spki)
 {
 	struct span context, list, leaf = SPAN_NONE;
 	if (!get_vector(&body, 1, &context) || context.n > 0 || !get_vector(&body, 3, &list) ||
 	    body.n > 0)
 		return false;
+	int max = type == CERTIFICATE_RAW_PUBLIC_KEY ? 1 : CHAIN_MAX_CERTIFICATES;
 	for (int i = 0; list.n > 0; i++) {
 		struct span certificate, extensions;
-		if (i >= CHAIN_MAX_CERTIFICATES || !get_vector(&list, 3, &certificate) ||
-		    certificate.n == 0 || !get_vector(&list, 2, &extensions))
+		if (i >= max || !get_vector(&list, 3, &certificate) || certificate.n == 0 ||
+		    !get_vector(&list, 2, &extensions))
 			return false;
 		if (i == 0)
 			leaf = certificate;
 	}
-	return certificate_spki(leaf, ret_spki) == 0;
+	if (type == CERTIFICATE_X509)
+		return certificate_spki(leaf, ret_spki) == 0;
+	*ret_spki = leaf;
+	return span_is_set(leaf);
 }
 
 /* CertificateVerify, RFC 8446 §4.4.3 */

@@ -4,10 +4,15 @@
 #include "tls/connection.h"
 
 /*
- * Elliptic curves only: the finite-field groups of RFC 7919 cost a server up to a hundred times as
- * much per handshake, and no client that speaks TLS 1.2 is without curves.
+ * No finite-field groups (RFC 7919): they cost a server up to a hundred times as much per handshake,
+ * and no client that speaks TLS 1.2 is without curves.
  */
-#define SERVER_GROUPS "X25519:P-256:P-384:P-521:X448"
+#define CURVES "X25519:P-256:P-384:P-521:X448"
+#if OPENSSL_VERSION_NUMBER >= 0x30500000L
+#define SERVER_GROUPS "X25519MLKEM768:" CURVES
+#else
+#define SERVER_GROUPS CURVES
+#endif
 
 struct tls_server {
 	SSL_CTX *context;
@@ -74,8 +79,7 @@ void tls_server_free(struct tls_server *t)
 static bool configure(struct tls_server *t, bool request_client_certificate)
 {
 	SSL_CTX *context = t->context;
-	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-					 SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(context, TLS_OPTIONS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_tlsext_servername_callback(context, choose_identity);
 	SSL_CTX_set_tlsext_servername_arg(context, t);
@@ -87,11 +91,16 @@ static bool configure(struct tls_server *t, bool request_client_certificate)
 		return true;
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(context, accept_any_certificate, NULL);
+#if TLS_HAS_RAW_PUBLIC_KEYS
+	static const uint8_t kinds[] = {TLSEXT_cert_type_rpk, TLSEXT_cert_type_x509};
+	if (SSL_CTX_set1_client_cert_type(context, kinds, sizeof(kinds)) != 1)
+		return false;
+#endif
 	return SSL_CTX_add_custom_ext(context, TLS_NONCE_EXTENSION,
 		   SSL_EXT_TLS1_3_CERTIFICATE_REQUEST, add_nonce, NULL, t, NULL, NULL) == 1;
 }
 
-/* The key is the identity; who signed the certificate says nothing. */
+/* The key is the identity; who signed the certificate, if there is one, says nothing. */
 static int accept_any_certificate(X509_STORE_CTX *store, void *context)
 {
 	(void)context;

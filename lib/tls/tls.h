@@ -3,7 +3,7 @@
 /*
  * TLS over a channel, server and client side, giving a channel again. No resumption, no
  * renegotiation, TLS ≥ 1.2. Certificates of clients are requested without CA names
- * and never judged here.
+ * and never judged here; a raw public key (RFC 7250) will do as well, with OpenSSL 3.2 or later.
  *
  * The server puts a nonce of the session into the TLS 1.3 CertificateRequest (private-use extension
  * TLS_NONCE_EXTENSION) and records the handshake up to the client's CertificateVerify, so that the
@@ -57,7 +57,8 @@ struct channel tls_channel(struct tls *t);
 struct tls_facts {
 	int version; /* 0x0303 or 0x0304 */
 	struct span cipher, server_name;
-	struct span client_spki; /* raw DER of the leaf; unset: none presented. Server only. */
+	struct span client_spki; /* raw DER, of the leaf or instead of one (RFC 7250); unset: none
+				  * presented. Server only. */
 	struct span transcript;	 /* TLS 1.3 with a client certificate: handshake messages, from
 					* ClientHello to the client's CertificateVerify, concatenated;
 					* unset if longer than TLS_TRANSCRIPT_MAX_BYTES. Server only. */

@@ -64,6 +64,25 @@ tls12_only() {
 	logged_in_by TLS-KEY submission
 }
 
+@test "openssl s_client: the key itself instead of a certificate (RFC 7250)" {
+	openssl s_client -help 2>&1 | grep -q enable_client_rpk || skip "this OpenSSL has no raw public keys: 3.2 and later have"
+	local s_client=(openssl s_client -enable_client_rpk -verify_return_error -CAfile "$CA" -ign_eof)
+	local negotiated="Client-to-server raw public key negotiated"
+	succeed "${s_client[@]}" -cert "$KEY" -connect "localhost:$IMAPS" <<<$'a SELECT INBOX\r\nb LOGOUT\r'
+	[[ $output == *"$negotiated"*"* PREAUTH"*"a OK"* ]]
+	succeed "${s_client[@]}" -cert "$NO" -starttls imap -connect "localhost:$IMAP" <<<$'a AUTHENTICATE EXTERNAL =\r\nb LOGOUT\r'
+	[[ $output == *"$negotiated"*"a OK"* ]]
+	succeed "${s_client[@]}" -cert "$KEYS/old.pem" -tls1_2 -connect "localhost:$IMAPS" <<<$'a AUTHENTICATE EXTERNAL =\r\nb LOGOUT\r'
+	[[ $output == *"$negotiated"*"a OK"* ]]
+	succeed "${s_client[@]}" -cert "$KEY" -connect "localhost:$SUBMISSIONS" <<<$'EHLO x\r\nMAIL FROM:<user@localhost>\r\nQUIT\r'
+	[[ $output == *"$negotiated"*$'\n250 2.1.0'* ]]
+	logged_in_by TLS-KEY
+	logged_in_by EXTERNAL imap 2
+	logged_in_by TLS-KEY submission
+	succeed "${s_client[@]}" -cert "$KEYS/stranger.pem" -connect "localhost:$IMAPS" <<<$'a AUTHENTICATE EXTERNAL =\r\nb LOGOUT\r'
+	[[ $output == *"$negotiated"*"a NO [ALERT]"*"not registered"* ]]
+}
+
 @test "openssl s_client: no session to resume, no ticket" {
 	for version in -tls1_2 -tls1_3; do
 		succeed openssl s_client -verify_return_error -CAfile "$CA" -cert "$KEY" -connect "localhost:$IMAPS" "$version" \

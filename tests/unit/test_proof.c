@@ -205,6 +205,132 @@ static void test_swapped(void)
 	check_int(result_of(str_span(&big)), PROOF_MALFORMED);
 }
 
+/* The n-th message from the start. */
+static struct span message_of(struct span transcript, int n)
+{
+	size_t at = message_at(transcript, n);
+	return span_sub(transcript, at, message_at(transcript, n + 1) - at);
+}
+
+static void put_number(struct str *out, size_t bytes, size_t n)
+{
+	while (bytes-- > 0)
+		str_append_char(out, (char)(n >> 8 * bytes));
+}
+
+/* CertificateVerify for what is in the transcript so far (RFC 8446 §4.4.3), by an Ed25519 key. */
+static void put_certificate_verify(struct str *transcript, EVP_PKEY *key)
+{
+	struct str content cleanup(str_clear) = STR_INIT(200);
+	uint8_t hash[HASH_MAX_BYTES], signature[64];
+	size_t n = sizeof(signature);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	hash_digest(HASH_SHA256, str_span(transcript), hash);
+	for (int i = 0; i < 64; i++)
+		str_append_char(&content, ' ');
+	str_append(&content, SPAN("TLS 1.3, client CertificateVerify\0"));
+	str_append(&content, span_of(hash, hash_bytes(HASH_SHA256)));
+	if (EVP_DigestSignInit_ex(context, NULL, NULL, NULL, NULL, key, NULL) != 1 ||
+	    EVP_DigestSign(context, signature, &n, (uint8_t *)content.data, content.n) != 1)
+		abort();
+	EVP_MD_CTX_free(context);
+	put_number(transcript, 1, 15);
+	put_number(transcript, 3, 4 + n);
+	put_number(transcript, 2, 0x0807);
+	put_number(transcript, 2, n);
+	str_append(transcript, span_of(signature, n));
+}
+
+/*
+ * The handshake as it would have been with these certificate types (unset: none) in EncryptedExtensions
+ * and these certificate_list entries in the client's Certificate, which the client signs.
+ */
+static void retell(struct span transcript, struct span types, size_t entries,
+    struct span certificate, EVP_PKEY *key, struct str *out)
+{
+	struct span extensions = span_from(message_of(transcript, 2), 6);
+	str_reset(out);
+	str_append(out, message_of(transcript, 0));
+	str_append(out, message_of(transcript, 1));
+	put_number(out, 1, 8);
+	put_number(out, 3, 2 + extensions.n + types.n);
+	put_number(out, 2, extensions.n + types.n);
+	str_append(out, extensions);
+	str_append(out, types);
+	for (int i = 3; i < 7; i++)
+		str_append(out, message_of(transcript, i));
+	put_number(out, 1, 11);
+	put_number(out, 3, 4 + entries * (5 + certificate.n));
+	put_number(out, 1, 0);
+	put_number(out, 3, entries * (5 + certificate.n));
+	for (size_t i = 0; i < entries; i++) {
+		put_number(out, 3, certificate.n);
+		str_append(out, certificate);
+		put_number(out, 2, 0);
+	}
+	put_certificate_verify(out, key);
+}
+
+/* RFC 7250: told by hand, since not every OpenSSL can do it; then by the one that can. */
+static void test_raw_keys(void)
+{
+	struct str own cleanup(str_clear) = STR_INIT(TLS_TRANSCRIPT_MAX_BYTES);
+	struct str told cleanup(str_clear) = STR_INIT(TLS_TRANSCRIPT_MAX_BYTES);
+	struct str spki cleanup(str_clear) = STR_INIT(PEER_PEM_MAX_BYTES);
+	struct peer peer = {.key = peer_key("ED25519"), .suites = "TLS_AES_128_GCM_SHA256"};
+	struct peer other = {.key = peer_key("ED25519")};
+	struct span proven = SPAN_NONE, raw = SPAN("\0\x13\0\1\2"), x509 = SPAN("\0\x13\0\1\0");
+	record(&peer, &own, &spki);
+	struct span key = str_span(&spki), certificate = message_of(str_span(&own), 7);
+	certificate = span_sub(certificate, 11, certificate.n - 13);
+
+	retell(str_span(&own), raw, 1, key, peer.key, &told);
+	check_int(proof_verify(str_span(&told), nonce, &proven), PROOF_GOOD);
+	check_span(proven, key);
+	check_cuts(str_span(&told));
+	check_altered(&told, 1);
+	check_reordered(str_span(&told));
+	check_nonce(&told);
+	write_seed("raw-ed25519", str_span(&told));
+	retell(str_span(&own), raw, 1, key, other.key, &told);
+	check_int(result_of(str_span(&told)), PROOF_BAD);
+
+	/* With the same means a certificate, to know that what is refused next is refused for its type. */
+	retell(str_span(&own), SPAN_NONE, 1, certificate, peer.key, &told);
+	check_int(result_of(str_span(&told)), PROOF_GOOD);
+	retell(str_span(&own), x509, 1, certificate, peer.key, &told);
+	check_int(result_of(str_span(&told)), PROOF_GOOD);
+	retell(str_span(&own), raw, 1, certificate, peer.key, &told);
+	check_int(result_of(str_span(&told)), PROOF_BAD);
+	const struct {
+		struct span types;
+		size_t entries;
+	} malformed[] = {
+	    {SPAN_NONE, 1},			   /* nobody agreed on a raw key */
+	    {x509, 1},				   /* nor here */
+	    {raw, 0},				   /* no key */
+	    {raw, 2},				   /* RFC 8446 §4.4.2: no more than one */
+	    {SPAN("\0\x13\0\1\1"), 1},		   /* OpenPGP */
+	    {SPAN("\0\x13\0\0"), 1},		   /* no type */
+	    {SPAN("\0\x13\0\2\2\2"), 1},	   /* a list, as only the client may send */
+	    {SPAN("\0\x13\0\1\2\0\x13\0\1\2"), 1}, /* twice */
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++) {
+		retell(
+		    str_span(&own), malformed[i].types, malformed[i].entries, key, peer.key, &told);
+		check_int(result_of(str_span(&told)), PROOF_MALFORMED);
+	}
+#if PEER_HAS_RAW_PUBLIC_KEYS
+	peer.raw = true;
+	record(&peer, &told, &spki);
+	check_int(proof_verify(str_span(&told), nonce, &proven), PROOF_GOOD);
+	check_span(proven, key);
+	check_span(str_span(&spki), key);
+#endif
+	EVP_PKEY_free(peer.key);
+	EVP_PKEY_free(other.key);
+}
+
 int main(int argc, char **argv)
 {
 	alarm(110);
@@ -214,5 +340,6 @@ int main(int argc, char **argv)
 	proof_prepare();
 	test_kinds();
 	test_swapped();
+	test_raw_keys();
 	return tap_end();
 }

@@ -106,6 +106,26 @@ static void test_facts(void)
 	peer_tls_free(t);
 	EVP_PKEY_free(peer.key);
 
+#if PEER_HAS_RAW_PUBLIC_KEYS
+	/* RFC 7250: the key is the same with and without a certificate, whatever the version. */
+	struct str spki cleanup(str_clear) = STR_INIT(1000);
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		peer = (struct peer){.key = peer_key("P-256"), .max_version = version};
+		for (int raw = 0; raw <= 1; raw++) {
+			peer.raw = raw;
+			t = peer_accept(server, &peer, &error);
+			check(t != NULL && peer.connected);
+			tls_get_facts(t, &facts);
+			if (!raw)
+				str_append(&spki, facts.client_spki);
+			check_span(facts.client_spki, str_span(&spki));
+			check_int(span_is_set(facts.transcript), version == TLS1_3_VERSION);
+			peer_tls_free(t);
+		}
+		str_reset(&spki);
+		EVP_PKEY_free(peer.key);
+	}
+#endif
 	/* Weak keys complete the handshake: they are unknown keys, no more. */
 	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
 		peer = (struct peer){.key = peer_key("RSA-1024"), .max_version = version};

@@ -14,10 +14,13 @@
 #include "base/base.h"
 #include "tls/tls.h"
 
+#define PEER_HAS_RAW_PUBLIC_KEYS (OPENSSL_VERSION_NUMBER >= 0x30200000L)
+
 enum { PEER_TIMEOUT_MS = 20000, PEER_PEM_MAX_BYTES = 65536 };
 
 struct peer {
 	EVP_PKEY *key; /* NULL: no certificate */
+	bool raw;      /* the key itself instead of a certificate: PEER_HAS_RAW_PUBLIC_KEYS */
 	const char *groups, *suites, *name;
 	int max_version;
 	int fd;
@@ -69,6 +72,11 @@ static inline void *peer_run(void *argument)
 		abort();
 	if (p->max_version)
 		SSL_CTX_set_max_proto_version(context, p->max_version);
+#if PEER_HAS_RAW_PUBLIC_KEYS
+	static const unsigned char raw = TLSEXT_cert_type_rpk;
+	if (p->raw && SSL_CTX_set1_client_cert_type(context, &raw, 1) != 1)
+		abort();
+#endif
 	if (p->key) {
 		X509 *x = peer_certificate(p->key);
 		if (SSL_CTX_use_cert_and_key(context, x, p->key, NULL, 1) != 1)
