@@ -171,6 +171,29 @@ void db_close(struct db *db)
 	free(db);
 }
 
+void db_discard(struct db *db, int dirfd, const char *name)
+{
+	struct stat ours, named;
+	assert(db->kind == DB_CACHE);
+	/* not by path: cages refuse stat */
+	int fd cleanup(close_fd) = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &named) == 0 && fstat(tdb_fd(db->tdb), &ours) == 0 &&
+	    named.st_ino == ours.st_ino && named.st_dev == ours.st_dev)
+		(void)unlinkat(dirfd, name, 0); /* what stays is found damaged again */
+	db_close(db);
+}
+
+int db_lock(struct db *db, struct span key)
+{
+	assert(db->kind == DB_CACHE && db->readers == 0);
+	return lock_chain(db, data_of(key), true);
+}
+
+void db_unlock(struct db *db, struct span key)
+{
+	unlock_chain(db, data_of(key), true);
+}
+
 struct parse_call {
 	int (*fn)(struct span value, void *context);
 	void *context;

@@ -31,6 +31,11 @@ enum { DB_LOCK_MS = 10000, DB_FILE_MAX_BYTES = 0x70000000, DB_VALUE_MAX_BYTES = 
 must_use int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
     uint32_t expected_records, struct db **ret);
 void db_close(struct db *db); /* NULL is fine; cancels an open transaction */
+/*
+ * DB_CACHE: closes what some call has found to be damaged (-EUCLEAN, -EIO), and removes the file if the
+ * name is still that file's, so that the next DB_CREATE makes a new one.
+ */
+void db_discard(struct db *db, int dirfd, const char *name);
 
 /* The value, appended to *value (reset first): -ENOENT, -EMSGSIZE, -EBUSY, -EUCLEAN, -EIO. */
 must_use int db_get(struct db *db, struct span key, struct str *value);
@@ -44,6 +49,12 @@ must_use int db_parse(
 /* DB_DURABLE: only inside a transaction (asserted). -ENOSPC near DB_FILE_MAX_BYTES. */
 must_use int db_put(struct db *db, struct span key, struct span value);
 must_use int db_delete(struct db *db, struct span key); /* -ENOENT */
+/*
+ * DB_CACHE: between these nobody else is between them for the same key. Others read, and write records
+ * of other keys; so does the holder. -EBUSY.
+ */
+must_use int db_lock(struct db *db, struct span key);
+void db_unlock(struct db *db, struct span key);
 /* All records in no order; fn returning non-zero ends it and is the answer. fn must not change db. */
 must_use int db_each(
     struct db *db, int (*fn)(struct span key, struct span value, void *context), void *context);
