@@ -195,8 +195,8 @@ int credentials_verifiers(
 	for (size_t i = 0; i < all.count; i++) {
 		const struct stored_password *s = &all.each[i];
 		if (s->stored_key[h].n == stored_bytes && s->server_key[h].n == server_bytes)
-			verifiers[count++] =
-			    (struct sasl_verifier){s->p.name, s->stored_key[h], s->server_key[h]};
+			verifiers[count++] = (struct sasl_verifier){
+			    s->p.name, s->p.version, s->stored_key[h], s->server_key[h]};
 	}
 	if (count == 0)
 		return -ENOENT;
@@ -205,16 +205,6 @@ int credentials_verifiers(
 	    .verifiers = verifiers,
 	    .verifier_count = count};
 	return 0;
-}
-
-int credentials_password_version(struct credentials *c, struct span name, uint64_t *ret)
-{
-	struct arena arena cleanup(arena_clear) = {0};
-	struct password p;
-	int rc = credentials_get_password(c, name, &arena, &p);
-	if (rc == 0)
-		*ret = p.version;
-	return rc;
 }
 
 static struct stored_password *find_password(struct passwords *all, struct span name)

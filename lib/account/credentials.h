@@ -31,7 +31,7 @@ struct password {
 	unsigned scope;
 	int64_t expires; /* seconds since 1970; 0: never */
 	int64_t created;
-	uint64_t version; /* another one whenever this password is set */
+	uint64_t version; /* another one whenever this password is set: live sessions compare */
 	bool cram_md5;	  /* with what CRAM-MD5 needs, an equivalent of the password there */
 };
 enum { PASSWORD_NAME_MAX_BYTES = 64, PASSWORDS_MAX = 100, KEYS_MAX = 1000 };
@@ -66,8 +66,6 @@ must_use int credentials_each_password(
  */
 must_use int credentials_verifiers(
     struct credentials *c, enum hash h, struct arena *a, struct sasl_credentials *ret);
-/* Changes whenever the named credential does: a live session compares. "" the main password. */
-must_use int credentials_password_version(struct credentials *c, struct span name, uint64_t *ret);
 
 /* Sets the record of key->fingerprint, new or not. -E2BIG: KEYS_MAX. */
 must_use int credentials_put_key(struct credentials *c, const struct tls_key *key);

@@ -1,24 +1,58 @@
 /*
- * history/NAME/logins.tdb: a ring. "next" holds the number of attempts so far, "row N" the attempt
- * whose number modulo LOGIN_RECORDS_MAX is N, with its number. Two sessions that write at the same
- * moment may take the same row; then one of the two is lost. "key FINGERPRINT" and "password NAME" are
- * the last success by each: as many as the account has ever had credentials.
+ * history/NAME/logins.tdb: two rings, of successes ("ok") and of what else was tried ("row"). "next
+ * RING" holds the number of attempts so far, "RING N" the attempt whose number modulo LOGIN_RECORDS_MAX
+ * is N, with its number and how many both rings have seen before it. "key FINGERPRINT" and "password NAME" are the last success by each: as many as
+ * the account has ever had credentials. "guesses FINGERPRINT" is a bucket of wrong passwords over a key.
+ *
+ * Whoever adds holds the lock of its ring's "next" meanwhile.
  */
-#include "account/login.h"
+#include "account/history.h"
 
+#include <fcntl.h>
+
+#include "account/bucket.h"
 #include "account/checked_record.h"
+#include "account/limits.h"
 #include "base/codec.h"
 
-enum { RECORD_MAX_BYTES = 8 * LOGIN_FIELD_MAX_BYTES, ROW_KEY_BYTES = 32 };
-enum { SECONDS_PER_DAY = 86400 };
-#define NEXT_KEY SPAN("next")
+enum { RECORD_MAX_BYTES = 8 * LOGIN_FIELD_MAX_BYTES, KEY_MAX_BYTES = 2 * LOGIN_FIELD_MAX_BYTES };
+#define HISTORY_FILE "logins.tdb"
 
-static int put_record(struct db *db, uint64_t number, const struct login_record *r);
-static void use_key(bool is_key, struct span credential, struct str *ret);
-static uint64_t read_next(struct db *db);
-static struct span row_key(uint64_t number, char buffer[ROW_KEY_BYTES]);
-static void write_record(uint64_t number, const struct login_record *r, struct str *out);
-static int parse_record(struct span record, uint64_t *ret_number, struct login_record *ret);
+static const struct bucket_capacity guess_capacity = {10, 50};
+
+enum ring { RING_OTHERS, RING_SUCCESSES, RING_COUNT };
+static const char *const ring_names[RING_COUNT] = {"row", "ok"};
+
+struct login_history {
+	struct db *db;
+	int dirfd;
+	/* of the attempt added last: for login_history_name_client() */
+	enum ring ring;
+	uint64_t number, order;
+	struct str record;
+};
+/* One ring, walked from its oldest row. */
+struct cursor {
+	enum ring ring;
+	uint64_t number, next, order;
+	bool has_row;
+	struct str record; /* what `row` borrows */
+	struct login_record row;
+};
+
+static int put_record(struct login_history *h, const struct login_record *r);
+static int write_rows(struct login_history *h, const struct login_record *r);
+static void next_key(enum ring ring, struct str *ret);
+static void row_key(enum ring ring, uint64_t number, struct str *ret);
+static void use_key(const struct login_record *r, struct str *ret);
+static uint64_t read_next(struct db *db, enum ring ring);
+static bool is_before(const struct cursor *a, const struct cursor *b);
+static void walk(struct db *db, struct cursor *c, int64_t now_s);
+static void discard_damaged(struct login_history *h, int rc);
+static void write_record(
+    uint64_t number, uint64_t order, const struct login_record *r, struct str *out);
+static int parse_record(
+    struct span record, uint64_t *ret_number, uint64_t *ret_order, struct login_record *ret);
 
 bool login_record_is_by_key(const struct login_record *r)
 {
@@ -26,57 +60,160 @@ bool login_record_is_by_key(const struct login_record *r)
 	       span_equal(r->mechanism, SPAN("EXTERNAL"));
 }
 
-void login_record_add(int history_dirfd, const struct login_record *r)
+int login_history_open(int history_dirfd, struct login_history **ret)
 {
 	struct db *db;
-	if (db_open(history_dirfd, "logins.tdb", DB_CACHE, DB_CREATE, LOGIN_RECORDS_MAX, &db) < 0)
-		return;
-	(void)put_record(db, read_next(db), r); /* history may be lost */
-	db_close(db);
+	int rc =
+	    db_open(history_dirfd, HISTORY_FILE, DB_CACHE, DB_CREATE, 2 * LOGIN_RECORDS_MAX, &db);
+	if (rc < 0)
+		return rc;
+	struct login_history *h = xcalloc(1, sizeof(*h));
+	*h = (struct login_history){.db = db, .dirfd = fcntl(history_dirfd, F_DUPFD_CLOEXEC, 0)};
+	str_init(&h->record, RECORD_MAX_BYTES);
+	*ret = h;
+	return 0;
 }
 
-static int put_record(struct db *db, uint64_t number, const struct login_record *r)
+void login_history_close(struct login_history *h)
 {
-	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
+	if (!h)
+		return;
+	db_close(h->db);
+	close_fd(&h->dirfd);
+	str_clear(&h->record);
+	free(h);
+}
+
+void login_history_add(struct login_history *h, const struct login_record *r)
+{
+	if (!h || !h->db)
+		return;
+	discard_damaged(h, put_record(h, r)); /* history may be lost */
+}
+
+static int put_record(struct login_history *h, const struct login_record *r)
+{
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
 	struct str next cleanup(str_clear) = STR_INIT(sizeof(uint64_t));
-	struct str use cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	char key[ROW_KEY_BYTES];
-	write_record(number, r, &record);
-	put_u64(&next, number + 1);
-	use_key(login_record_is_by_key(r), r->credential, &use);
-	int rc = str_error(&record);
+	enum ring ring = r->result == LOGIN_OK ? RING_SUCCESSES : RING_OTHERS;
+	/* before the lock, or two that add to one ring each would wait for each other */
+	uint64_t others = read_next(h->db, ring == RING_OTHERS ? RING_SUCCESSES : RING_OTHERS);
+	next_key(ring, &key);
+	int rc = db_lock(h->db, str_span(&key));
+	if (rc < 0)
+		return rc;
+	h->ring = ring;
+	h->number = read_next(h->db, ring);
+	h->order = h->number + others;
+	rc = write_rows(h, r);
+	put_u64(&next, h->number + 1);
 	if (rc == 0)
-		rc = checked_put(db, row_key(number, key), str_span(&record));
-	if (rc == 0)
-		rc = checked_put(db, NEXT_KEY, str_span(&next));
-	if (rc == 0 && r->result == LOGIN_OK && span_is_set(r->credential))
-		rc = checked_put(db, str_span(&use), str_span(&record));
+		rc = checked_put(h->db, str_span(&key), str_span(&next));
+	db_unlock(h->db, str_span(&key));
 	return rc;
 }
 
-static void use_key(bool is_key, struct span credential, struct str *ret)
+/* The attempt h->number as its row, and where it succeeded as the last use. */
+static int write_rows(struct login_history *h, const struct login_record *r)
 {
-	str_append_cstr(ret, is_key ? "key " : "password ");
-	str_append(ret, span_sub(credential, 0, LOGIN_FIELD_MAX_BYTES));
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
+	str_reset(&h->record);
+	write_record(h->number, h->order, r, &h->record);
+	row_key(h->ring, h->number, &key);
+	int rc = str_error(&h->record);
+	if (rc == 0)
+		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
+	if (rc == 0 && r->result == LOGIN_OK && span_is_set(r->credential)) {
+		use_key(r, &key);
+		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
+	}
+	return rc;
+}
+
+void login_history_name_client(struct login_history *h, struct span client)
+{
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
+	struct str row cleanup(str_clear) = STR_INIT(2 * RECORD_MAX_BYTES);
+	struct arena scratch cleanup(arena_clear) = {0};
+	struct login_record r;
+	uint64_t number, order;
+	if (!h || !h->db || h->record.n == 0)
+		return;
+	row_key(h->ring, h->number, &key);
+	if (checked_get(h->db, str_span(&key), &row) < 0 ||
+	    !span_equal(str_span(&row), str_span(&h->record)) || /* that many attempts ago */
+	    parse_record(arena_span(&scratch, str_span(&row)), &number, &order, &r) < 0)
+		return;
+	r.client = client;
+	discard_damaged(h, write_rows(h, &r));
+}
+
+int login_history_settle_guess(
+    struct login_history *h, struct span fingerprint, bool good, int64_t now_s)
+{
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
+	struct bucket b;
+	if (!h || !h->db)
+		return 0;
+	str_format(&key, "guesses %.*s", SPAN_ARG(fingerprint));
+	int rc = db_lock(h->db, str_span(&key));
+	if (rc < 0)
+		return 0; /* what cannot be counted locks nobody out */
+	rc = bucket_read(h->db, str_span(&key), &guess_capacity, now_s, &b);
+	bool refused = rc == 0 && bucket_is_full(&b, &guess_capacity);
+	if (rc == 0 && !refused && !good)
+		rc = bucket_add(h->db, str_span(&key), &guess_capacity, now_s);
+	db_unlock(h->db, str_span(&key));
+	discard_damaged(h, rc);
+	return refused ? -EACCES : 0;
+}
+
+/* Then nothing more is remembered here; whoever opens it next begins a new one. */
+static void discard_damaged(struct login_history *h, int rc)
+{
+	if (rc != -EUCLEAN && rc != -EIO)
+		return;
+	db_discard(h->db, h->dirfd, HISTORY_FILE);
+	h->db = NULL;
+}
+
+static void next_key(enum ring ring, struct str *ret)
+{
+	str_reset(ret);
+	str_format(ret, "next %s", ring_names[ring]);
+}
+
+static void row_key(enum ring ring, uint64_t number, struct str *ret)
+{
+	str_reset(ret);
+	str_format(ret, "%s %u", ring_names[ring], (unsigned)(number % LOGIN_RECORDS_MAX));
+}
+
+static void use_key(const struct login_record *r, struct str *ret)
+{
+	str_reset(ret);
+	str_append_cstr(ret, login_record_is_by_key(r) ? "key " : "password ");
+	str_append(ret, span_sub(r->credential, 0, LOGIN_FIELD_MAX_BYTES));
 }
 
 int login_record_last(int history_dirfd, bool is_key, struct span credential, struct arena *a,
     struct login_record *ret)
 {
 	struct db *db;
-	struct str use cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
+	struct str use cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
 	struct str record cleanup(str_clear) = STR_INIT(2 * RECORD_MAX_BYTES);
-	uint64_t number;
-	int rc =
-	    db_open(history_dirfd, "logins.tdb", DB_CACHE, DB_READ_ONLY, LOGIN_RECORDS_MAX, &db);
+	struct login_record found = {
+	    .mechanism = is_key ? SPAN("TLS-KEY") : SPAN("PLAIN"), .credential = credential};
+	uint64_t number, order;
+	int rc = db_open(
+	    history_dirfd, HISTORY_FILE, DB_CACHE, DB_READ_ONLY, 2 * LOGIN_RECORDS_MAX, &db);
 	if (rc < 0)
 		return rc == -EUCLEAN ? -ENOENT : rc;
-	use_key(is_key, credential, &use);
+	use_key(&found, &use);
 	rc = checked_get(db, str_span(&use), &record);
 	db_close(db);
-	struct login_record found;
-	if (rc < 0 || parse_record(arena_span(a, str_span(&record)), &number, &found) < 0)
-		return rc < 0 ? rc : -ENOENT;
+	if (rc < 0 || parse_record(arena_span(a, str_span(&record)), &number, &order, &found) < 0)
+		return rc < 0 && rc != -EUCLEAN && rc != -EIO ? rc : -ENOENT;
 	*ret = found;
 	return 0;
 }
@@ -85,44 +222,68 @@ int login_record_each(int history_dirfd, int64_t now_s,
     int (*fn)(const struct login_record *r, void *context), void *context)
 {
 	struct db *db;
-	int rc =
-	    db_open(history_dirfd, "logins.tdb", DB_CACHE, DB_READ_ONLY, LOGIN_RECORDS_MAX, &db);
+	int rc = db_open(
+	    history_dirfd, HISTORY_FILE, DB_CACHE, DB_READ_ONLY, 2 * LOGIN_RECORDS_MAX, &db);
 	if (rc < 0)
 		return rc == -ENOENT || rc == -EUCLEAN ? 0 : rc;
-	uint64_t next = read_next(db);
-	uint64_t number = next > LOGIN_RECORDS_MAX ? next - LOGIN_RECORDS_MAX : 0;
-	for (; number < next && rc == 0; number++) {
-		struct str record cleanup(str_clear) = STR_INIT(2 * RECORD_MAX_BYTES);
-		char key[ROW_KEY_BYTES];
-		struct login_record r;
-		uint64_t found;
-		if (checked_get(db, row_key(number, key), &record) < 0 ||
-		    parse_record(str_span(&record), &found, &r) < 0 || found != number)
-			continue;
-		if (now_s - r.when_s <= (int64_t)LOGIN_RECORDS_DAYS * SECONDS_PER_DAY)
-			rc = fn(&r, context);
+	struct cursor c[RING_COUNT];
+	for (enum ring ring = 0; ring < RING_COUNT; ring++) {
+		c[ring] = (struct cursor){.ring = ring,
+		    .next = read_next(db, ring),
+		    .record = STR_INIT(2 * RECORD_MAX_BYTES)};
+		c[ring].number = c[ring].next - MIN(c[ring].next, (uint64_t)LOGIN_RECORDS_MAX);
+		walk(db, &c[ring], now_s);
 	}
+	while (rc == 0 && (c[RING_OTHERS].has_row || c[RING_SUCCESSES].has_row)) {
+		struct cursor *oldest = &c[is_before(&c[0], &c[1]) ? 0 : 1];
+		rc = fn(&oldest->row, context);
+		walk(db, oldest, now_s);
+	}
+	for (enum ring ring = 0; ring < RING_COUNT; ring++)
+		str_clear(&c[ring].record);
 	db_close(db);
 	return rc;
 }
 
-static uint64_t read_next(struct db *db)
+static bool is_before(const struct cursor *a, const struct cursor *b)
 {
+	if (!a->has_row || !b->has_row)
+		return a->has_row;
+	if (a->row.when_s != b->row.when_s)
+		return a->row.when_s < b->row.when_s;
+	return a->order < b->order;
+}
+
+/* To the next row that is there, whole, and not too old. */
+static void walk(struct db *db, struct cursor *c, int64_t now_s)
+{
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
+	c->has_row = false;
+	while (!c->has_row && c->number < c->next) {
+		uint64_t found;
+		row_key(c->ring, c->number, &key);
+		c->has_row = checked_get(db, str_span(&key), &c->record) == 0 &&
+			     parse_record(str_span(&c->record), &found, &c->order, &c->row) == 0 &&
+			     found == c->number &&
+			     now_s - c->row.when_s <= (int64_t)LOGIN_RECORDS_DAYS * BUCKET_DAY_S;
+		c->number++;
+	}
+}
+
+static uint64_t read_next(struct db *db, enum ring ring)
+{
+	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
 	struct str value cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (checked_get(db, NEXT_KEY, &value) < 0)
+	next_key(ring, &key);
+	if (checked_get(db, str_span(&key), &value) < 0)
 		return 0;
 	struct reader r = reader_of(str_span(&value));
 	uint64_t next = get_u64(&r);
 	return reader_end(&r) == 0 ? next : 0;
 }
 
-static struct span row_key(uint64_t number, char buffer[ROW_KEY_BYTES])
-{
-	int n = snprintf(buffer, ROW_KEY_BYTES, "row %u", (unsigned)(number % LOGIN_RECORDS_MAX));
-	return span_of(buffer, (size_t)n);
-}
-
-static void write_record(uint64_t number, const struct login_record *r, struct str *out)
+static void write_record(
+    uint64_t number, uint64_t order, const struct login_record *r, struct str *out)
 {
 	char address[LOGIN_ADDRESS_MAX_BYTES];
 	struct span peer =
@@ -130,16 +291,19 @@ static void write_record(uint64_t number, const struct login_record *r, struct s
 	const struct span fields[] = {
 	    peer, r->protocol, r->mechanism, r->credential, r->tls, r->client};
 	put_u64(out, number);
+	put_u64(out, order);
 	put_u64(out, (uint64_t)r->when_s);
 	put_u8(out, (uint8_t)r->result);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		put_span(out, span_sub(fields[i], 0, LOGIN_FIELD_MAX_BYTES));
 }
 
-static int parse_record(struct span record, uint64_t *ret_number, struct login_record *ret)
+static int parse_record(
+    struct span record, uint64_t *ret_number, uint64_t *ret_order, struct login_record *ret)
 {
 	struct reader r = reader_of(record);
 	uint64_t number = get_u64(&r);
+	uint64_t order = get_u64(&r);
 	int64_t when_s = (int64_t)get_u64(&r);
 	uint8_t result = get_u8(&r);
 	*ret = (struct login_record){.when_s = when_s, .result = (enum login_result)result};
@@ -150,5 +314,6 @@ static int parse_record(struct span record, uint64_t *ret_number, struct login_r
 	if (result >= LOGIN_RESULT_COUNT)
 		return -EBADMSG;
 	*ret_number = number;
+	*ret_order = order;
 	return reader_end(&r);
 }

@@ -5,83 +5,83 @@
  *	n 192.0.2.0          failures from its network (/24, /48)
  *	u ACCOUNT            failures for an account
  *	p ADDRESS ACCOUNT    failures of that pair: what a success takes back from the three above
+ *	s ADDRESS            the last success from that address
  *	s ADDRESS ACCOUNT    the last success of that pair
  *	b ADDRESS            the last success with channel binding
  *	h ADDRESS LISTENER   when a client last gave up a -PLUS exchange there
  *
- * Beside it plus-00 … plus-ff: 8 bytes, when a client last gave up a -PLUS exchange in a session that
- * cannot reach limits.tdb any more (limits_plus_mark_open()). Which of them is a digest of address and
- * listener: addresses that share one are now and then hidden from together, which harms nobody.
+ * Beside it plus-00 … plus-ff, for sessions that cannot reach limits.tdb any more
+ * (limits_plus_mark_open()): u64 when a client last gave up a -PLUS exchange, u64 when one last
+ * succeeded, u64 by whose address. Which file is a digest of address and listener: addresses that share
+ * one are now and then hidden from together, which harms nobody; a success counts for its own address.
  *
- * A bucket has two levels, one leaking empty in a minute, the other in a day; it is full when either
- * has no room for one more failure. Levels are thousandths of a failure, so that seconds can leak parts of one.
- * Handlers are separate processes: a lock on limits.lock makes reading, adding and writing one step;
+ * Handlers are separate processes: a lock on limits.lock makes reading, judging and writing one step;
  * whoever cannot get it in time goes on without, and at worst a failure is not counted.
+ *
+ * Anybody can make records: from each address, for each name. One in SWEEP_ONE_IN of those that write
+ * one removes what has leaked empty; where too many remain, also buckets that are less than half full,
+ * then all of them. Successes, which only owners can make, go last.
  */
-#include "account/login.h"
+#include "account/limits.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "account/bucket.h"
 #include "account/checked_record.h"
 #include "base/codec.h"
+#include "base/str.h"
 #include "crypto/crypto.h"
 
-enum { MINUTE_S = 60, DAY_S = 86400, SUCCESS_MEMORY_S = 30 * DAY_S };
-enum { ONE_FAILURE = 1000 };
+enum { SUCCESS_MEMORY_S = 30 * BUCKET_DAY_S };
 enum { LOCK_WAIT_MS = 500, LOCK_RETRY_MS = 2 };
-enum { DELAY_STEP_MS = 500, DELAY_MAX_MS = 5000, SLOW_ACCOUNT_MS = 2000 };
-enum { EXPECTED_RECORDS = 10000, RECORDS_MAX = 200000, SWEEP_ONE_IN = 512 };
-enum { RECORD_MAX_BYTES = 64, RECORD_KEY_MAX_BYTES = 128 };
+enum { SLOW_MS = 2000 };
+enum { EXPECTED_RECORDS = 10000, RECORDS_MAX = 100000, SWEEP_ONE_IN = 512 };
+enum { RECORD_KEY_MAX_BYTES = 128 };
 enum { ADDRESS_PREFIX_V6 = 8, NETWORK_PREFIX_V4 = 3, NETWORK_PREFIX_V6 = 6 }; /* bytes */
 
-struct capacity {
-	int64_t minute, day; /* failures */
-};
-static const struct capacity address_capacity = {10, 50};
-static const struct capacity network_capacity = {30, 150};
-static const struct capacity account_capacity = {20, 100};
+static const struct bucket_capacity address_capacity = {10, 50};
+static const struct bucket_capacity network_capacity = {30, 150};
+static const struct bucket_capacity account_capacity = {20, 100};
 
-struct bucket {
-	int64_t when_s, minute, day; /* levels at that time */
-};
 /* The keys of one attempt; empty ones: not counted. */
 struct attempt {
-	struct str address, network, account, pair, success;
+	struct str address, network, account, pair, success, address_success;
 };
 struct limits {
 	struct db *db;
 	int lock_fd, folder_fd; /* -1: none */
+	bool damaged;		/* the file, as some call has found */
 };
+enum sweep_level { SWEEP_EMPTY, SWEEP_HALF_EMPTY, SWEEP_BUCKETS, SWEEP_ALL };
 struct sweep {
 	int64_t now_s;
+	enum sweep_level level;
 	size_t kept;
-	struct str keys; /* of what has leaked empty, length-prefixed */
-	bool all;
+	struct str keys; /* of what goes, length-prefixed */
 };
 
+static void note(struct limits *l, int rc);
+static bool mend(struct limits *l);
+static int judge(struct limits *l, const struct attempt *t, int64_t now_s, int *ret_delay_ms);
 static void attempt_init(struct attempt *t, struct span address, struct span account);
 static void attempt_clear(struct attempt *t);
 static bool parse_address(struct span address, struct in6_addr *v6, struct in_addr *v4);
 static struct bucket read_bucket(
-    struct limits *l, const struct str *key, const struct capacity *c, int64_t now_s);
-static void write_bucket(struct limits *l, const struct str *key, const struct bucket *b);
-static void leak(struct bucket *b, const struct capacity *c, int64_t now_s);
-static bool is_full(const struct bucket *b, const struct capacity *c);
-static int delay_of(const struct bucket *b, const struct capacity *c);
-static void add(struct limits *l, const struct str *key, const struct capacity *c, int64_t now_s);
-static void take_back(struct limits *l, const struct str *key, const struct capacity *c,
-    const struct bucket *share, int64_t now_s);
-static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now_s);
+    struct limits *l, const struct str *key, const struct bucket_capacity *c, int64_t now_s);
 static bool is_recent(struct limits *l, const struct str *key, int64_t span_s, int64_t now_s);
+static void write_time(struct limits *l, const struct str *key, int64_t now_s);
 static void plus_keys(
     struct span address, struct span listener, struct str *success, struct str *given_up);
 static int open_mark(struct limits *l, const struct str *given_up, int flags);
-static bool is_marked(struct limits *l, const struct str *given_up, int64_t now_s);
+static bool is_marked(
+    struct limits *l, const struct str *given_up, const struct str *success, int64_t now_s);
+static uint64_t digest_of(const struct str *key);
 static void lock(struct limits *l);
 static void unlock(struct limits *l);
-static void sweep(struct limits *l, int64_t now_s, bool all);
+static void sweep_now_and_then(struct limits *l, int64_t now_s);
+static size_t sweep(struct limits *l, int64_t now_s, enum sweep_level level);
 static int sweep_record(struct span key, struct span value, void *context);
 
 int limits_open(int run_state_dirfd, struct limits **ret)
@@ -109,72 +109,115 @@ void limits_close(struct limits *l)
 	free(l);
 }
 
+/* Of any call into the database: is it the file that is to blame? */
+static void note(struct limits *l, int rc)
+{
+	l->damaged = l->damaged || rc == -EUCLEAN || rc == -EIO;
+}
+
+/* True: it was damaged, and a new one takes its place. */
+static bool mend(struct limits *l)
+{
+	if (!l->damaged)
+		return false;
+	db_discard(l->db, l->folder_fd, "limits.tdb");
+	l->damaged = false;
+	if (db_open(l->folder_fd, "limits.tdb", DB_CACHE, DB_CREATE, EXPECTED_RECORDS, &l->db) < 0)
+		l->db = NULL; /* nothing is limited here any more */
+	return true;
+}
+
 int limits_check(
     struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms)
 {
-	if (!l) {
+	if (!l || !l->db) {
 		*ret_delay_ms = 0;
 		return 0;
 	}
 	struct attempt t;
+	int delay_ms = 0;
 	attempt_init(&t, address, account);
-	struct bucket b = read_bucket(l, &t.address, &address_capacity, now_s);
-	bool refused = is_full(&b, &address_capacity);
-	int delay_ms = delay_of(&b, &address_capacity);
-	b = read_bucket(l, &t.network, &network_capacity, now_s);
-	refused = refused || is_full(&b, &network_capacity);
-	delay_ms = MAX(delay_ms, delay_of(&b, &network_capacity));
-	b = read_bucket(l, &t.account, &account_capacity, now_s);
-	if (is_full(&b, &account_capacity)) {
-		/* Strangers can fill this one: it must not lock the owner out. */
-		bool familiar = !span_is_set(address) || has_succeeded(l, &t, now_s);
-		refused = refused || !familiar;
-		delay_ms = MAX(delay_ms, SLOW_ACCOUNT_MS);
-	}
+	int rc = judge(l, &t, now_s, &delay_ms);
 	attempt_clear(&t);
-	if (refused)
+	if (mend(l))
+		return -EUCLEAN;
+	if (rc == 0)
+		*ret_delay_ms = delay_ms;
+	return rc;
+}
+
+static int judge(struct limits *l, const struct attempt *t, int64_t now_s, int *ret_delay_ms)
+{
+	struct bucket b = read_bucket(l, &t->address, &address_capacity, now_s);
+	if (bucket_is_full(&b, &address_capacity))
 		return -EACCES;
+	int delay_ms = bucket_delay_ms(&b, &address_capacity);
+	b = read_bucket(l, &t->network, &network_capacity, now_s);
+	if (bucket_is_full(&b, &network_capacity)) {
+		if (!is_recent(l, &t->address_success, SUCCESS_MEMORY_S, now_s))
+			return -EACCES;
+		delay_ms = MAX(delay_ms, SLOW_MS);
+	} else {
+		delay_ms = MAX(delay_ms, bucket_delay_ms(&b, &network_capacity));
+	}
+	b = read_bucket(l, &t->account, &account_capacity, now_s);
+	if (bucket_is_full(&b, &account_capacity)) {
+		bool has_address = t->address.n > 0; /* else a proven key stands for it */
+		if (has_address && !is_recent(l, &t->success, SUCCESS_MEMORY_S, now_s))
+			return -EACCES;
+		delay_ms = MAX(delay_ms, SLOW_MS);
+	}
 	*ret_delay_ms = delay_ms;
 	return 0;
 }
 
-void limits_failed(struct limits *l, struct span address, struct span account, int64_t now_s)
+int limits_settle(
+    struct limits *l, struct span address, struct span account, bool good, int64_t now_s)
 {
-	if (!l)
-		return;
+	if (!l || !l->db)
+		return 0;
 	struct attempt t;
+	int delay_ms;
 	attempt_init(&t, address, account);
 	lock(l);
-	add(l, &t.address, &address_capacity, now_s);
-	add(l, &t.network, &network_capacity, now_s);
-	add(l, &t.account, &account_capacity, now_s);
-	add(l, &t.pair, &address_capacity, now_s);
-	uint16_t dice;
-	random_bytes(&dice, sizeof(dice));
-	if (dice % SWEEP_ONE_IN == 0)
-		sweep(l, now_s, false);
+	int rc = judge(l, &t, now_s, &delay_ms);
+	if (rc == 0 && !good) {
+		note(l, bucket_add(l->db, str_span(&t.address), &address_capacity, now_s));
+		note(l, bucket_add(l->db, str_span(&t.network), &network_capacity, now_s));
+		note(l, bucket_add(l->db, str_span(&t.account), &account_capacity, now_s));
+		note(l, bucket_add(l->db, str_span(&t.pair), &address_capacity, now_s));
+	}
 	unlock(l);
 	attempt_clear(&t);
+	if (!good)
+		sweep_now_and_then(l, now_s);
+	return mend(l) ? 0 : rc;
 }
 
 void limits_succeeded(struct limits *l, struct span address, struct span account, int64_t now_s)
 {
-	if (!l)
+	if (!l || !l->db)
 		return;
 	struct attempt t;
 	attempt_init(&t, address, account);
 	lock(l);
 	struct bucket share = read_bucket(l, &t.pair, &address_capacity, now_s);
 	if (share.day > 0) {
-		take_back(l, &t.address, &address_capacity, &share, now_s);
-		take_back(l, &t.network, &network_capacity, &share, now_s);
-		take_back(l, &t.account, &account_capacity, &share, now_s);
-		take_back(l, &t.pair, &address_capacity, &share, now_s);
+		const struct {
+			const struct str *key;
+			const struct bucket_capacity *capacity;
+		} shared[] = {{&t.address, &address_capacity}, {&t.network, &network_capacity},
+		    {&t.account, &account_capacity}, {&t.pair, &address_capacity}};
+		for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
+			note(l, bucket_take_back(l->db, str_span(shared[i].key), shared[i].capacity,
+				    &share, now_s));
 	}
-	struct bucket last = {.when_s = now_s};
-	write_bucket(l, &t.success, &last);
+	write_time(l, &t.success, now_s);
+	write_time(l, &t.address_success, now_s);
 	unlock(l);
 	attempt_clear(&t);
+	sweep_now_and_then(l, now_s);
+	(void)mend(l); /* and the next session counts again */
 }
 
 /* An IPv4-mapped address is that IPv4 address. False: it is none at all. */
@@ -212,7 +255,8 @@ int login_address(struct span address, char ret[LOGIN_ADDRESS_MAX_BYTES])
 
 static void attempt_init(struct attempt *t, struct span address, struct span account)
 {
-	struct str *all[] = {&t->address, &t->network, &t->account, &t->pair, &t->success};
+	struct str *all[] = {
+	    &t->address, &t->network, &t->account, &t->pair, &t->success, &t->address_success};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		str_init(all[i], RECORD_KEY_MAX_BYTES);
 	if (account.n > 0)
@@ -234,6 +278,7 @@ static void attempt_init(struct attempt *t, struct span address, struct span acc
 	}
 	str_format(&t->address, "a %s", text);
 	str_format(&t->network, "n %s", network);
+	str_format(&t->address_success, "s %s", text);
 	if (account.n > 0) {
 		str_format(&t->pair, "p %s %.*s", text, SPAN_ARG(account));
 		str_format(&t->success, "s %s %.*s", text, SPAN_ARG(account));
@@ -247,102 +292,44 @@ static void attempt_clear(struct attempt *t)
 	str_clear(&t->account);
 	str_clear(&t->pair);
 	str_clear(&t->success);
+	str_clear(&t->address_success);
 }
 
-/* Empty when there is none, or the record is damaged. */
 static struct bucket read_bucket(
-    struct limits *l, const struct str *key, const struct capacity *c, int64_t now_s)
+    struct limits *l, const struct str *key, const struct bucket_capacity *c, int64_t now_s)
 {
-	struct bucket b = {.when_s = now_s};
-	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (key->n == 0 || checked_get(l->db, str_span(key), &record) < 0)
-		return b;
-	struct reader r = reader_of(str_span(&record));
-	int64_t when_s = (int64_t)get_u64(&r);
-	int64_t minute = (int64_t)get_u64(&r);
-	int64_t day = (int64_t)get_u64(&r);
-	if (reader_end(&r) < 0)
-		return b;
-	b = (struct bucket){when_s, minute, day};
-	leak(&b, c, now_s);
+	struct bucket b;
+	note(l, bucket_read(l->db, str_span(key), c, now_s, &b));
 	return b;
 }
 
-static void leak(struct bucket *b, const struct capacity *c, int64_t now_s)
+/* A bucket whose levels say nothing. */
+static void write_time(struct limits *l, const struct str *key, int64_t now_s)
 {
-	/* A clock that went back leaks nothing and is believed from now on. */
-	int64_t elapsed_s = MIN(MAX(now_s - b->when_s, 0), 2 * DAY_S);
-	b->minute = MAX(b->minute - elapsed_s * c->minute * ONE_FAILURE / MINUTE_S, 0);
-	b->day = MAX(b->day - elapsed_s * c->day * ONE_FAILURE / DAY_S, 0);
-	b->when_s = now_s;
-}
-
-static void write_bucket(struct limits *l, const struct str *key, const struct bucket *b)
-{
-	if (key->n == 0)
-		return;
-	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	put_u64(&record, (uint64_t)b->when_s);
-	put_u64(&record, (uint64_t)b->minute);
-	put_u64(&record, (uint64_t)b->day);
-	if (checked_put(l->db, str_span(key), str_span(&record)) == -ENOSPC)
-		sweep(l, b->when_s, true);
-}
-
-/* No room for one more failure: what leaks in a moment is no room. */
-static bool is_full(const struct bucket *b, const struct capacity *c)
-{
-	return b->minute > (c->minute - 1) * ONE_FAILURE || b->day > (c->day - 1) * ONE_FAILURE;
-}
-
-/* From half a bucket on, every further failure makes the next attempt wait longer. */
-static int delay_of(const struct bucket *b, const struct capacity *c)
-{
-	int64_t over =
-	    MAX(b->minute - c->minute * ONE_FAILURE / 2, b->day - c->day * ONE_FAILURE / 2);
-	return (int)MIN(MAX(over, 0) * DELAY_STEP_MS / ONE_FAILURE, DELAY_MAX_MS);
-}
-
-static void add(struct limits *l, const struct str *key, const struct capacity *c, int64_t now_s)
-{
-	struct bucket b = read_bucket(l, key, c, now_s);
-	/* Attempts at the same moment overfill it: they count, but not for ever. */
-	b.minute = MIN(b.minute + ONE_FAILURE, 2 * c->minute * ONE_FAILURE);
-	b.day = MIN(b.day + ONE_FAILURE, 2 * c->day * ONE_FAILURE);
-	write_bucket(l, key, &b);
-}
-
-static void take_back(struct limits *l, const struct str *key, const struct capacity *c,
-    const struct bucket *share, int64_t now_s)
-{
-	struct bucket b = read_bucket(l, key, c, now_s);
-	b.minute = MAX(b.minute - share->minute, 0);
-	b.day = MAX(b.day - share->day, 0);
-	write_bucket(l, key, &b);
-}
-
-static bool has_succeeded(struct limits *l, const struct attempt *t, int64_t now_s)
-{
-	return is_recent(l, &t->success, SUCCESS_MEMORY_S, now_s);
+	const struct bucket last = {.when_s = now_s};
+	note(l, bucket_write(l->db, str_span(key), &last));
 }
 
 static bool is_recent(struct limits *l, const struct str *key, int64_t span_s, int64_t now_s)
 {
-	struct str record cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
-	if (key->n == 0 || checked_get(l->db, str_span(key), &record) < 0)
+	struct str record cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	int rc = key->n > 0 ? checked_get(l->db, str_span(key), &record) : -ENOENT;
+	note(l, rc);
+	if (rc < 0)
 		return false;
 	struct reader r = reader_of(str_span(&record));
-	return now_s - (int64_t)get_u64(&r) <= span_s;
+	return bucket_is_within((int64_t)get_u64(&r), span_s, now_s);
 }
 
 void limits_plus_used(struct limits *l, struct span address, int64_t now_s)
 {
 	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
-	struct bucket last = {.when_s = now_s};
 	plus_keys(address, SPAN_NONE, &success, &given_up);
-	if (l)
-		write_bucket(l, &success, &last);
+	if (!l || !l->db)
+		return;
+	write_time(l, &success, now_s);
+	(void)mend(l); /* lost */
 }
 
 bool limits_plus_given_up(
@@ -350,12 +337,12 @@ bool limits_plus_given_up(
 {
 	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
-	struct bucket last = {.when_s = now_s};
 	plus_keys(address, listener, &success, &given_up);
-	if (!l || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
+	if (!l || !l->db || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
 		return false;
-	write_bucket(l, &given_up, &last);
-	return true;
+	write_time(l, &given_up, now_s);
+	sweep_now_and_then(l, now_s);
+	return !mend(l);
 }
 
 bool limits_plus_is_hidden(
@@ -364,47 +351,74 @@ bool limits_plus_is_hidden(
 	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	plus_keys(address, listener, &success, &given_up);
-	return l && given_up.n > 0 &&
-	       (is_recent(l, &given_up, LIMITS_PLUS_HIDDEN_S, now_s) ||
-		   is_marked(l, &given_up, now_s)) &&
-	       !is_recent(l, &success, SUCCESS_MEMORY_S, now_s);
+	if (!l || !l->db || given_up.n == 0)
+		return false;
+	/* in this order: the mark may know of a success */
+	bool hidden = is_marked(l, &given_up, &success, now_s) ||
+		      is_recent(l, &given_up, LIMITS_PLUS_HIDDEN_S, now_s);
+	return hidden && !is_recent(l, &success, SUCCESS_MEMORY_S, now_s);
 }
 
-int limits_plus_mark_open(
+struct limits_plus_mark limits_plus_mark_open(
     struct limits *l, struct span address, struct span listener, int64_t now_s)
 {
 	struct str success cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
 	struct str given_up cleanup(str_clear) = STR_INIT(RECORD_KEY_MAX_BYTES);
+	struct limits_plus_mark mark = {.fd = -1};
 	plus_keys(address, listener, &success, &given_up);
-	if (!l || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
-		return -1;
-	return open_mark(l, &given_up, O_WRONLY | O_CREAT);
+	if (!l || !l->db || given_up.n == 0 || is_recent(l, &success, SUCCESS_MEMORY_S, now_s))
+		return mark;
+	mark.fd = open_mark(l, &given_up, O_WRONLY | O_CREAT);
+	mark.who = digest_of(&success);
+	return mark;
 }
 
-void limits_plus_mark(int mark_fd, int64_t when_s)
+static void write_mark(const struct limits_plus_mark *m, const uint64_t *words, size_t count)
 {
-	uint64_t when = (uint64_t)when_s;
-	if (mark_fd >= 0 && pwrite(mark_fd, &when, sizeof(when), 0) < 0)
+	if (m->fd >= 0 && pwrite(m->fd, words, count * sizeof(*words), 0) < 0)
 		return; /* a hint that may be lost */
+}
+
+void limits_plus_mark_given_up(const struct limits_plus_mark *m, int64_t now_s)
+{
+	const uint64_t words[] = {(uint64_t)now_s};
+	write_mark(m, words, ARRAY_SIZE(words));
+}
+
+void limits_plus_mark_used(const struct limits_plus_mark *m, int64_t now_s)
+{
+	const uint64_t words[] = {0, (uint64_t)now_s, m->who};
+	write_mark(m, words, ARRAY_SIZE(words));
 }
 
 static int open_mark(struct limits *l, const struct str *given_up, int flags)
 {
-	uint8_t digest[HASH_MAX_BYTES];
 	char name[sizeof("plus-ff")];
-	hash_digest(HASH_SHA256, str_span(given_up), digest);
-	(void)snprintf(name, sizeof(name), "plus-%02x", digest[0]); /* always fits */
+	(void)snprintf(name, sizeof(name), "plus-%02x", (unsigned)(digest_of(given_up) & 0xff));
 	return openat(l->folder_fd, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-static bool is_marked(struct limits *l, const struct str *given_up, int64_t now_s)
+static uint64_t digest_of(const struct str *key)
 {
-	uint64_t when = 0;
+	uint8_t digest[HASH_MAX_BYTES];
+	uint64_t word;
+	hash_digest(HASH_SHA256, str_span(key), digest);
+	memcpy(&word, digest, sizeof(word));
+	return word;
+}
+
+/* Also brings a success of this address into limits.tdb. */
+static bool is_marked(
+    struct limits *l, const struct str *given_up, const struct str *success, int64_t now_s)
+{
+	uint64_t words[3] = {0};
 	int fd cleanup(close_fd) = open_mark(l, given_up, O_RDONLY);
-	if (fd < 0 || pread(fd, &when, sizeof(when), 0) != (ssize_t)sizeof(when))
+	if (fd < 0 || pread(fd, words, sizeof(words), 0) < (ssize_t)sizeof(words[0]))
 		return false;
-	int64_t age_s = now_s - (int64_t)when;
-	return age_s >= 0 && age_s <= LIMITS_PLUS_HIDDEN_S;
+	if (words[2] == digest_of(success) &&
+	    bucket_is_within((int64_t)words[1], SUCCESS_MEMORY_S, now_s))
+		write_time(l, success, (int64_t)words[1]);
+	return bucket_is_within((int64_t)words[0], LIMITS_PLUS_HIDDEN_S, now_s);
 }
 
 /* Empty ones for what is no address. */
@@ -440,31 +454,56 @@ static void unlock(struct limits *l)
 		(void)fcntl(l->lock_fd, F_SETLK, &whole); /* closing the file would do as well */
 }
 
-/* Removes what has leaked empty; everything, when it is all or when too much is left. */
-static void sweep(struct limits *l, int64_t now_s, bool all)
+static void sweep_now_and_then(struct limits *l, int64_t now_s)
 {
-	struct sweep s = {.now_s = now_s, .all = all, .keys = STR_INIT(RECORDS_MAX * 64)};
-	if (db_each(l->db, sweep_record, &s) == 0) {
+	uint16_t dice;
+	random_bytes(&dice, sizeof(dice));
+	if (dice % SWEEP_ONE_IN != 0)
+		return;
+	enum sweep_level level = SWEEP_EMPTY;
+	while (sweep(l, now_s, level) > RECORDS_MAX && level < SWEEP_ALL)
+		level++;
+}
+
+/* Without the lock: it takes long, and what is counted meanwhile in a bucket that goes was little. */
+static size_t sweep(struct limits *l, int64_t now_s, enum sweep_level level)
+{
+	struct sweep s = {.now_s = now_s, .level = level, .keys = STR_INIT(RECORDS_MAX * 64)};
+	int rc = db_each(l->db, sweep_record, &s);
+	note(l, rc);
+	if (rc == 0) {
 		for (struct reader r = reader_of(str_span(&s.keys)); r.rest.n > 0 && !r.failed;) {
 			struct span key = get_span(&r);
-			if (db_delete(l->db, key) < 0)
+			rc = db_delete(l->db, key);
+			note(l, rc);
+			if (rc < 0 && rc != -ENOENT) /* somebody else sweeps, too */
 				break;
 		}
 	}
-	bool too_many = s.kept > RECORDS_MAX && !all;
 	str_clear(&s.keys);
-	if (too_many)
-		sweep(l, now_s, true);
+	return s.kept;
 }
 
 static int sweep_record(struct span key, struct span value, void *context)
 {
 	struct sweep *s = context;
 	struct reader r = reader_of(checked_open(value));
-	int64_t age_s = s->now_s - (int64_t)get_u64(&r);
+	struct bucket b = {.when_s = (int64_t)get_u64(&r)};
+	b.minute = (int64_t)get_u64(&r);
+	b.day = (int64_t)get_u64(&r);
 	bool is_success = span_starts_with(key, SPAN("s ")) || span_starts_with(key, SPAN("b "));
 	/* After two days every level is empty, whatever it was. */
-	bool keep = !r.failed && !s->all && age_s <= (is_success ? SUCCESS_MEMORY_S : 2 * DAY_S);
+	int64_t span_s = is_success ? SUCCESS_MEMORY_S : 2 * BUCKET_DAY_S;
+	bool keep = !r.failed && bucket_is_within(b.when_s, span_s, s->now_s);
+	switch (s->level) {
+	case SWEEP_EMPTY: break;
+	case SWEEP_HALF_EMPTY:
+		/* as when it was written: of the smallest, the same for all */
+		keep = keep && (is_success || bucket_delay_ms(&b, &address_capacity) > 0);
+		break;
+	case SWEEP_BUCKETS: keep = keep && is_success; break;
+	case SWEEP_ALL: keep = false; break;
+	}
 	if (keep)
 		s->kept++;
 	else

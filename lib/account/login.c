@@ -148,7 +148,8 @@ static bool is_address_of(
 
 struct sasl_lookup login_sasl_lookup(struct login_lookup *l)
 {
-	return (struct sasl_lookup){find_credentials, may_act_as, l};
+	return (struct sasl_lookup){
+	    .credentials = find_credentials, .may_act_as = may_act_as, .context = l};
 }
 
 /*
@@ -279,6 +280,8 @@ void login_password(struct config *config, int accounts_dirfd, const struct sasl
 	if (rc == 0)
 		rc = credentials_get_password(c, sasl->password_name, a, &ret->password);
 	credentials_close(c);
+	if (rc == 0 && ret->password.version != sasl->password_version)
+		rc = -ENOENT;
 	if (rc == -ENOENT) {
 		ret->result = LOGIN_BAD_CREDENTIALS;
 		ret->text = SPAN("wrong user name or password");

@@ -1,7 +1,7 @@
 #ifndef POSTERN_ADMIN_OPTIONS_H
 #define POSTERN_ADMIN_OPTIONS_H
 /* Options and outputs that the verbs about keys, passwords and logins share. */
-#include "account/login.h"
+#include "account/history.h"
 #include "admin/admin.h"
 
 /* --scope=imap|submission|both; untouched where it is not given. An exit status. */

@@ -1,7 +1,7 @@
 /* An account's own password, and its app passwords. */
 #include <inttypes.h>
 
-#include "account/login.h"
+#include "account/history.h"
 #include "admin/options.h"
 #include "admin/secret.h"
 

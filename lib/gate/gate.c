@@ -200,6 +200,13 @@ enum gate_end gate_authenticate(struct gate *g, const struct message_auth *auth,
 	}
 }
 
+struct span gate_farewell(const struct message_refused *r)
+{
+	if (r->refusal == REFUSAL_UNAVAILABLE)
+		return SPAN("Internal error, try again later");
+	return r->text.n ? r->text : SPAN("Too many failed logins");
+}
+
 /* The challenge in g->body to the client, its response to the session. */
 static enum gate_end send_response(struct gate *g, const char *prefix)
 {

@@ -55,6 +55,9 @@ bool gate_run(struct gate *g, enum gate_end *ret_end);
 /* Starts with zeroed memory; gives back what gate_run() did not. */
 void gate_clear(struct gate *g);
 
+/* With what a connection ends after a refusal that closes it. */
+struct span gate_farewell(const struct message_refused *r);
+
 /* For the two protocols (imap.c, smtp.c of this folder): greeting to handover. */
 enum gate_end gate_imap(struct gate *g);
 enum gate_end gate_smtp(struct gate *g);

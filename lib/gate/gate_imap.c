@@ -277,7 +277,7 @@ static void refused(struct gate *g, struct span tag, const struct message_refuse
 	if (r->refusal == REFUSAL_LIMITED || r->close || !span_is_set(tag)) {
 		str_reset(&line);
 		imap_put_text(
-		    &line, r->close ? SPAN("Too many failed logins") : text, IMAP_TEXT_ASCII);
+		    &line, r->close && span_is_set(tag) ? gate_farewell(r) : text, IMAP_TEXT_ASCII);
 		stream_format(g->client, "* BYE %s\r\n", line.data);
 	}
 }

@@ -13,7 +13,7 @@ static enum gate_end chunk(struct gate *g, uint64_t bytes);
 static void ehlo(struct gate *g, const struct smtp_command *c, bool esmtp);
 static enum gate_end starttls(struct gate *g);
 static enum gate_end authenticate(struct gate *g, const struct smtp_command *c);
-static void refused(struct gate *g, const struct message_refused *r);
+static void refused(struct gate *g, const struct message_refused *r, bool is_asked);
 static void mistake(struct gate *g, unsigned code, const char *enhanced, const char *text);
 
 enum gate_end gate_smtp(struct gate *g)
@@ -168,8 +168,7 @@ static enum gate_end starttls(struct gate *g)
 	enum gate_end end = gate_start_tls(g, &r);
 	if (end != GATE_REFUSED)
 		return end;
-	r.close = true;
-	refused(g, &r);
+	refused(g, &r, false);
 	return GATE_CLOSE;
 }
 
@@ -207,11 +206,12 @@ static enum gate_end authenticate(struct gate *g, const struct smtp_command *c)
 	enum gate_end end = gate_authenticate(g, &auth, "334 ", &r);
 	if (end != GATE_REFUSED)
 		return end;
-	refused(g, &r);
+	refused(g, &r, true);
 	return r.close || r.refusal == REFUSAL_LIMITED ? GATE_CLOSE : GATE_GO_ON;
 }
 
-static void refused(struct gate *g, const struct message_refused *r)
+/* Unasked, after STARTTLS, only the last word is said. */
+static void refused(struct gate *g, const struct message_refused *r, bool is_asked)
 {
 	static const struct smtp_status words[REFUSAL_COUNT] = {
 	    [REFUSAL_CREDENTIALS] = {535, "5.7.8", "Wrong name or password"},
@@ -228,11 +228,11 @@ static void refused(struct gate *g, const struct message_refused *r)
 	};
 	const struct smtp_status *w = &words[r->refusal];
 
-	if (r->close && r->refusal != REFUSAL_LIMITED)
-		smtp_reply(g->client, 421, "4.7.0", SPAN("Too many failed logins"));
-	else
+	if (is_asked || r->refusal == REFUSAL_LIMITED)
 		smtp_reply(
 		    g->client, w->code, w->enhanced, r->text.n ? r->text : span_cstr(w->text));
+	if (r->refusal != REFUSAL_LIMITED && (r->close || !is_asked))
+		smtp_reply(g->client, 421, "4.7.0", gate_farewell(r));
 }
 
 static void mistake(struct gate *g, unsigned code, const char *enhanced, const char *text)

@@ -81,6 +81,13 @@ struct handler {
 int handler_main(int argc, char **argv, const struct handler *h);
 
 /*
+ * What the client of a login by key calls itself (IMAP ID's arguments, EHLO's name), if that is said
+ * only afterwards: for the history. The first name counts.
+ */
+void session_name_client(struct session *s, struct span client);
+/* No authentication comes on top of the key any more, and no name: gives back what they needed. */
+void session_forget_attempts(struct session *s);
+/*
  * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or why
  * not (disabled, removed, expired): the caller says BYE / 421. s->config is then the configuration
  * as it is now, and s->login.expires_s what the credential's record says now.

@@ -112,7 +112,7 @@ static int start(struct decision *d)
 	    .wake_fd = -1,
 	    .changes_fd = -1,
 	    .guard = &d->guard};
-	d->guard.plus_mark_fd = -1;
+	d->guard.plus_mark.fd = -1;
 	s->facts.peer_address = u->peer_address;
 	s->facts.local_address = u->local_address;
 	d->guard.handler = u->handler;
@@ -189,18 +189,20 @@ static enum step handle_facts(struct decision *d)
 		(void)session_refuse(d, REFUSAL_LIMITED, true, SPAN_NONE);
 		return STEP_END;
 	}
-	enum preauth preauth =
-	    d->key_is_known || d->key.result == LOGIN_DISABLED ? d->key.key.preauth : PREAUTH_NO;
-	if (is_imap && d->key.result == LOGIN_DISABLED && preauth == PREAUTH_YES &&
-	    f.implicit_tls) {
-		session_record(d, &(struct session_attempt){.result = LOGIN_DISABLED,
+	bool is_ours = d->key.result != LOGIN_UNKNOWN_KEY && d->key.result != LOGIN_UNAVAILABLE;
+	enum preauth preauth = is_ours ? d->key.key.preauth : PREAUTH_NO;
+	bool suffices = is_ours && (!is_imap || (f.implicit_tls && preauth != PREAUTH_NO));
+	if (suffices && !d->key_is_known)
+		session_record(d, &(struct session_attempt){.result = d->key.result,
 				      .account = d->key.key.account,
+				      .user = d->key.key.address,
 				      .mechanism = SPAN("TLS-KEY"),
 				      .fingerprint = d->fingerprint});
+	if (is_imap && suffices && d->key.result == LOGIN_DISABLED && preauth == PREAUTH_YES) {
 		(void)session_refuse(d, REFUSAL_DISABLED, true, d->key.text);
 		return STEP_END;
 	}
-	if (d->key_is_known && (!is_imap || (f.implicit_tls && preauth != PREAUTH_NO))) {
+	if (d->key_is_known && suffices) {
 		s->start = f.implicit_tls ? SESSION_GREET : SESSION_AFTER_STARTTLS;
 		s->login = (struct session_login){.account = d->key.key.account,
 		    .address = d->key.key.address,

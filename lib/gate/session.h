@@ -4,7 +4,8 @@
  * The session process until it serves: the decision who this is, from the gate's facts and a SASL
  * conversation carried by the gate, with limits, delays, history and the log; then the second cage.
  */
-#include "account/login.h"
+#include "account/history.h"
+#include "account/limits.h"
 #include "gate/message.h"
 #include "sys/sandbox.h"
 
@@ -43,7 +44,10 @@ struct session_guard {
 	struct sasl_lookup inner;   /* over `lookup` */
 	uint64_t password_version;
 	unsigned failures; /* of SASL after the handover */
-	int plus_mark_fd;  /* limits_plus_mark_open(); -1: none */
+	/* Of a login by key: what a second authentication, and a client that names itself, still write. */
+	struct limits_plus_mark plus_mark;
+	struct login_history *history;
+	bool limited; /* a guess over the key was not told */
 };
 
 /* The decision in the making, and after the yes what it was made of. */
@@ -62,7 +66,8 @@ struct decision {
 	struct login_key key;	 /* of that key */
 	bool key_is_known;	 /* LOGIN_OK */
 	bool unknown_key_tried;	 /* EXTERNAL with an unknown key is free once */
-	bool limited;		 /* the account's bucket, seen in the middle of a login */
+	bool limited;		 /* a bucket was full, seen in the middle of a login */
+	bool counted;		 /* the verdict was: by limits_settle() */
 	struct span
 	    counted_as; /* by limits: the account, or what stands for an unknown user; or unset */
 	struct span client_id; /* of the attempt in hand */
@@ -84,6 +89,10 @@ int session_run(const struct session_setup *setup, struct stream *gate);
 int session_run_tunnel(const struct session_setup *setup, struct span account, struct stream *peer);
 
 /* session.c: messages to the gate. Refusing with `close` ends. */
+/* The account's, or where attempts go that name none (unset); NULL: not to be had. */
+struct login_history *session_open_history(const struct decision *d, struct span account);
+/* With the words for this result, which is not LOGIN_OK. */
+enum refusal session_refusal_of(enum login_result result);
 enum step session_refuse(struct decision *d, enum refusal refusal, bool close, struct span text);
 enum step session_send_body(struct decision *d, enum message_type type);
 void session_report_missing(const struct decision *d, const struct str *missing);
@@ -116,7 +125,7 @@ struct session_attempt {
 	struct span mechanism, fingerprint, password_name;
 };
 void session_log_attempt(const struct session *s, const struct session_attempt *a);
-void session_record(const struct decision *d, const struct session_attempt *a);
+void session_record(struct decision *d, const struct session_attempt *a);
 /* With the hint what to configure. */
 void session_log_plus_hidden(const struct session *s, struct span mechanism);
 enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r);

@@ -8,6 +8,7 @@ static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
 static int limited_credentials(void *context, struct span user, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
 static struct span unknown_name(struct arena *arena, struct span salt);
+static int settle(void *context, bool good);
 static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
     struct span *ret_address);
 static enum step converse(struct decision *d, struct sasl_server *sasl, struct span initial,
@@ -17,6 +18,8 @@ static enum step judge(struct decision *d, const struct sasl_result *r, enum sas
 static enum step accept_login(struct decision *d, const struct sasl_result *r);
 static enum step fail_login(struct decision *d, const struct sasl_result *r,
     enum login_result result, enum refusal refusal, struct span text);
+static void record_failure(
+    struct decision *d, const struct sasl_result *r, enum login_result result);
 
 static void sleep_ms(int64_t ms)
 {
@@ -44,6 +47,8 @@ bool session_within_limits(struct decision *d)
 	if (!d->limits)
 		return true;
 	int rc = limits_check(d->limits, address, SPAN(""), wall_ms() / 1000, &delay_ms);
+	if (rc == -EUCLEAN)
+		d->handler->log(LOG_LEVEL_WARNING, "limits.tdb was damaged, and is made anew");
 	if (rc < 0 && rc != -EACCES)
 		return true; /* a cache that fails locks nobody out */
 	sleep_ms(rc == 0 ? delay_ms : LIMITS_REFUSAL_MS);
@@ -90,13 +95,15 @@ enum step session_handle_auth(struct decision *d)
 		    .mechanism = a.mechanism, .named_account = d->key.key.account};
 		return fail_login(d, &none, LOGIN_DISABLED, REFUSAL_DISABLED, d->key.text);
 	}
-	d->limited = false;
+	d->limited = d->counted = false;
 	d->counted_as = SPAN_NONE;
 	struct sasl_server *sasl = new_server(d, a.mechanism);
 	if (!sasl)
 		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
 	enum step step = converse(d, sasl, a.initial, &outcome, &aborted);
-	if (step == STEP_GO_ON && aborted != REFUSAL_COUNT)
+	if (step == STEP_END) /* hung up */
+		record_failure(d, sasl_server_result(sasl), LOGIN_ABORTED);
+	else if (step == STEP_GO_ON && aborted != REFUSAL_COUNT)
 		step = fail_login(d, sasl_server_result(sasl), LOGIN_ABORTED, aborted, SPAN_NONE);
 	else if (step == STEP_GO_ON)
 		step = judge(d, sasl_server_result(sasl), outcome);
@@ -107,10 +114,12 @@ enum step session_handle_auth(struct decision *d)
 static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
 {
 	d->guard.inner = login_sasl_lookup(&d->guard.lookup);
+	/* A disabled account's key lets nobody in, but is its account's all the same. */
+	bool binds = d->key_is_known || d->key.result == LOGIN_DISABLED;
 	const struct sasl_server_options options = {
-	    .lookup = {limited_credentials, may_act_as, d},
+	    .lookup = {limited_credentials, may_act_as, settle, d},
 	    .binding = d->session.facts.binding,
-	    .key_account = d->key_is_known ? d->key.key.account : SPAN_NONE,
+	    .key_account = binds ? d->key.key.account : SPAN_NONE,
 	    .key_address = d->key_is_known ? d->key.key.address : SPAN_NONE,
 	    .enabled = d->session.global.sasl_mechanisms & d->setup->mechanisms,
 	};
@@ -134,6 +143,27 @@ static int limited_credentials(
 		d->limited = true;
 		return -EBUSY;
 	}
+	return rc;
+}
+
+/*
+ * Before a verdict is told. The holder of a proven key is not limited by address; what bounds guesses
+ * then is kept for that key, with the account's history.
+ */
+static int settle(void *context, bool good)
+{
+	struct decision *d = context;
+	int64_t now_s = wall_ms() / 1000;
+	struct span address = d->key_is_known ? SPAN_NONE : d->session.facts.peer_address;
+	int rc = limits_settle(d->limits, address, d->counted_as, good, now_s);
+
+	if (rc == 0 && d->key_is_known) {
+		struct login_history *h = session_open_history(d, d->key.key.account);
+		rc = login_history_settle_guess(h, d->fingerprint, good, now_s);
+		login_history_close(h);
+	}
+	d->counted = !good;
+	d->limited = rc == -EACCES;
 	return rc;
 }
 
@@ -218,7 +248,7 @@ enum login_result session_result_of(enum sasl_outcome o, const struct sasl_resul
 	return LOGIN_UNAVAILABLE;
 }
 
-static enum refusal refusal_of(enum login_result result)
+enum refusal session_refusal_of(enum login_result result)
 {
 	switch (result) {
 	case LOGIN_DISABLED: return REFUSAL_DISABLED;
@@ -243,7 +273,7 @@ static enum step judge(struct decision *d, const struct sasl_result *r, enum sas
 	if (d->limited)
 		result = LOGIN_LIMITED;
 	struct span text = outcome == SASL_NO_KEY ? d->key.text : SPAN_NONE;
-	return fail_login(d, r, result, refusal_of(result), text);
+	return fail_login(d, r, result, session_refusal_of(result), text);
 }
 
 static enum step accept_login(struct decision *d, const struct sasl_result *r)
@@ -255,10 +285,11 @@ static enum step accept_login(struct decision *d, const struct sasl_result *r)
 	    .account = arena_span(s->arena, r->account),
 	    .address = arena_span(s->arena, r->address),
 	    .mechanism = sasl_name(r->mechanism),
-	    .fingerprint = by_key ? d->fingerprint : SPAN_NONE,
+	    /* the session ends with each of the two that opened it */
+	    .fingerprint = d->key_is_known ? d->fingerprint : SPAN_NONE,
 	    .password_name = by_key ? SPAN_NONE : arena_span(s->arena, r->password_name),
 	    .preauth = PREAUTH_NO,
-	    .expires_s = by_key ? d->key.key.expires : 0,
+	    .expires_s = d->key_is_known ? d->key.key.expires : 0,
 	};
 	if (!by_key) {
 		struct login_password password;
@@ -266,9 +297,10 @@ static enum step accept_login(struct decision *d, const struct sasl_result *r)
 		login_password(s->config, d->setup->accounts_fd, r, scope, wall_ms() / 1000,
 		    s->arena, &password);
 		if (password.result != LOGIN_OK)
-			return fail_login(
-			    d, r, password.result, refusal_of(password.result), password.text);
-		s->login.expires_s = password.password.expires;
+			return fail_login(d, r, password.result,
+			    session_refusal_of(password.result), password.text);
+		s->login.expires_s = session_earlier(s->login.expires_s, password.password.expires);
+		d->guard.password_version = r->password_version;
 	}
 	return session_say_yes(d, r->authcid);
 }
@@ -279,24 +311,35 @@ static enum step fail_login(struct decision *d, const struct sasl_result *r,
 	bool is_guess = result == LOGIN_BAD_CREDENTIALS || result == LOGIN_WRONG_ACCOUNT ||
 			result == LOGIN_BAD_BINDING;
 	bool is_free = result == LOGIN_UNKNOWN_KEY && !d->unknown_key_tried;
+
+	record_failure(d, r, result);
+	if (is_guess && !d->counted) {
+		d->counted_as = span_is_set(d->counted_as) ? d->counted_as : r->named_account;
+		(void)settle(d, false); /* it is refused in any case */
+	}
+	if (result == LOGIN_UNKNOWN_KEY)
+		d->unknown_key_tried = true;
+	if (!is_free)
+		session_delay_after(++d->failures);
+	return session_refuse(
+	    d, refusal, refusal == REFUSAL_LIMITED || d->failures >= SESSION_FAILURES_MAX, text);
+}
+
+static void record_failure(
+    struct decision *d, const struct sasl_result *r, enum login_result result)
+{
+	bool key_is_ours = d->key.result != LOGIN_UNKNOWN_KEY && d->key.result != LOGIN_UNAVAILABLE;
+	bool is_counted_as_account =
+	    span_is_set(d->counted_as) && !span_starts_with(d->counted_as, SPAN("."));
 	struct session_attempt attempt = {.result = result,
 	    .account = r->named_account,
 	    .user = r->authcid,
 	    .mechanism = sasl_name(r->mechanism),
 	    .fingerprint = d->fingerprint};
 
-	if (!span_is_set(attempt.account) && d->key_is_known)
+	if (!span_is_set(attempt.account) && is_counted_as_account) /* refused at the look-up */
+		attempt.account = d->counted_as;
+	if (!span_is_set(attempt.account) && key_is_ours)
 		attempt.account = d->key.key.account;
 	session_record(d, &attempt);
-	if (is_guess && d->limits)
-		limits_failed(d->limits, d->session.facts.peer_address,
-		    span_is_set(d->counted_as) ? d->counted_as : r->named_account,
-		    wall_ms() / 1000);
-	if (result == LOGIN_UNKNOWN_KEY)
-		d->unknown_key_tried = true;
-	if (!is_free)
-		d->failures++;
-	session_delay_after(d->failures);
-	return session_refuse(
-	    d, refusal, refusal == REFUSAL_LIMITED || d->failures >= SESSION_FAILURES_MAX, text);
 }

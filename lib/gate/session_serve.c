@@ -16,20 +16,26 @@
 
 static void note_success(struct decision *d);
 static void remember_pending(const struct decision *d);
-static int open_history(const struct decision *d, struct span account, int *ret);
+static int open_history_folder(const struct decision *d, struct span account, int *ret);
+static void add_to_history(
+    const struct session *s, struct login_history *h, const struct session_attempt *a);
+static enum step refuse_withdrawn(
+    struct decision *d, enum login_result result, struct session_attempt *attempt);
 static void forget_secret(struct decision *d);
 static int open_folder(const struct decision *d, int parent, int *ret);
 static int open_changes(const struct session *s);
 static int watch(int inotify, int fd, uint32_t mask);
 static int session_credentials(void *context, struct span user, enum hash h, struct arena *arena,
     struct sasl_credentials *ret);
+static int session_may_act_as(void *context, struct span account, struct span address,
+    struct arena *arena, struct span *ret_address);
+static int session_verdict(void *context, bool good);
 static enum login_result check_password(
     const struct session *s, struct credentials *c, int64_t *expires_s);
 static enum login_result check_key(
     const struct session *s, struct credentials *c, int64_t *expires_s);
 static enum login_result check_account(struct session *s);
 static int renew_config(struct session *s);
-static int note_password_version(struct session *s);
 static void note_plus_end(
     const struct session *s, const struct sasl_result *r, enum login_result result);
 
@@ -43,14 +49,21 @@ enum step session_say_yes(struct decision *d, struct span user)
 	    .fingerprint = d->fingerprint,
 	    .password_name = s->login.password_name};
 
-	int rc = session_open_account(d, s->login.account);
+	int rc = renew_config(s);
 	if (rc == 0)
-		rc = note_password_version(s);
+		rc = session_open_account(d, s->login.account);
 	if (rc < 0) {
 		d->handler->log(
 		    LOG_LEVEL_ERROR, "account %.*s: %s", SPAN_ARG(s->login.account), strerror(-rc));
 		return session_refuse(d, REFUSAL_UNAVAILABLE, true, SPAN_NONE);
 	}
+	/*
+	 * What was found out before is up to GATE_TOTAL_MS old. Withdrawn from now on, it is noticed by
+	 * the watch that session_open_account() has placed.
+	 */
+	enum login_result result = session_still_valid(s);
+	if (result != LOGIN_OK)
+		return refuse_withdrawn(d, result, &attempt);
 	session_record(d, &attempt);
 	remember_pending(d);
 	note_success(d);
@@ -61,6 +74,28 @@ enum step session_say_yes(struct decision *d, struct span user)
 		return session_refuse(d, REFUSAL_UNAVAILABLE, true, SPAN_NONE);
 	}
 	return message_send(d->gate, MESSAGE_HANDOVER, SPAN_NONE) < 0 ? STEP_NONSENSE : STEP_YES;
+}
+
+static enum step refuse_withdrawn(
+    struct decision *d, enum login_result result, struct session_attempt *attempt)
+{
+	struct config_account account = {0};
+	struct span text = SPAN("This credential was withdrawn");
+
+	if (result == LOGIN_DISABLED &&
+	    config_account(
+		d->session.config, d->session.login.account, d->session.arena, &account) == 0 &&
+	    account.disabled_text.n > 0)
+		text = account.disabled_text;
+	else if (result != LOGIN_UNKNOWN_KEY && result != LOGIN_BAD_CREDENTIALS)
+		text = SPAN_NONE; /* the gate's own words say it */
+	/* a removed key is no key that could be approved */
+	enum refusal refusal =
+	    result == LOGIN_UNKNOWN_KEY ? REFUSAL_CREDENTIALS : session_refusal_of(result);
+
+	attempt->result = result;
+	session_record(d, attempt);
+	return session_refuse(d, refusal, true, text);
 }
 
 /* In limits.tdb, which is behind the second cage. */
@@ -78,7 +113,7 @@ static void note_success(struct decision *d)
 		limits_plus_used(d->limits, address, now_s);
 	/* AUTH may come on top of a key: then its end is seen in there. */
 	if (span_is_set(s->login.fingerprint) && s->global.hide_plus_after_abort)
-		d->guard.plus_mark_fd =
+		d->guard.plus_mark =
 		    limits_plus_mark_open(d->limits, address, session_listener(s), now_s);
 }
 
@@ -218,7 +253,9 @@ int session_serve(struct decision *d)
 	str_clear_secret(&d->body);
 	stream_set_timeout(s->peer, SESSION_READ_MS, SESSION_WRITE_MS);
 	(void)malloc_trim(0); /* the login's memory is not needed while the client idles */
-	return d->handler->serve(s);
+	int status = d->handler->serve(s);
+	session_forget_attempts(s);
+	return status;
 }
 
 static const char *tls_name(const struct session_facts *f)
@@ -268,34 +305,57 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 	    client.data);
 }
 
-void session_record(const struct decision *d, const struct session_attempt *a)
+/*
+ * A login by a key alone keeps the history open: an authentication may come on top of it, behind the
+ * second cage.
+ */
+void session_record(struct decision *d, const struct session_attempt *a)
 {
-	const struct session *s = &d->session;
-	struct str tls cleanup(str_clear) = STR_INIT(200);
-	int folder;
+	session_log_attempt(&d->session, a);
+	struct login_history *h = session_open_history(d, a->account);
+	add_to_history(&d->session, h, a);
+	if (a->result == LOGIN_OK && span_equal(a->mechanism, SPAN("TLS-KEY")))
+		d->guard.history = h;
+	else
+		login_history_close(h);
+}
 
-	session_log_attempt(s, a);
-	if (open_history(d, a->account, &folder) < 0)
-		return; /* history may be lost */
-	str_format(&tls, "%s %.*s", tls_name(&s->facts), SPAN_ARG(s->facts.cipher));
-	const struct login_record record = {.when_s = wall_ms() / 1000,
+static void add_to_history(
+    const struct session *s, struct login_history *h, const struct session_attempt *a)
+{
+	struct str tls cleanup(str_clear) = STR_INIT(200);
+	struct login_record record = {.when_s = wall_ms() / 1000,
 	    .address = s->facts.peer_address,
 	    .protocol = session_listener(s),
 	    .mechanism = a->mechanism,
-	    /* what opened the door: not a key that was only there */
-	    .credential = span_is_set(a->password_name) ? a->password_name : a->fingerprint,
-	    .tls = str_span(&tls),
-	    .client = span_sub(s->facts.client_id, 0, 200),
+	    .client = s->facts.client_id,
 	    .result = a->result};
-	login_record_add(folder, &record);
+
+	str_format(&tls, "%s %.*s", tls_name(&s->facts), SPAN_ARG(s->facts.cipher));
+	record.tls = str_span(&tls);
+	/* what was to open the door: not a key that was only there */
+	record.credential = login_record_is_by_key(&record) ? a->fingerprint : a->password_name;
+	login_history_add(h, &record);
+}
+
+struct login_history *session_open_history(const struct decision *d, struct span account)
+{
+	struct login_history *h = NULL;
+	int folder;
+
+	if (open_history_folder(d, account, &folder) < 0)
+		return NULL; /* history may be lost */
+	if (login_history_open(folder, &h) < 0)
+		h = NULL;
 	close_fd(&folder);
+	return h;
 }
 
 /*
  * Attempts that name no account are written, too, to a place of their own that nobody reads: else the
  * time of the answer would tell who exists.
  */
-static int open_history(const struct decision *d, struct span account, int *ret)
+static int open_history_folder(const struct decision *d, struct span account, int *ret)
 {
 	char name[NAME_MAX + 1];
 
@@ -329,7 +389,7 @@ static void remember_pending(const struct decision *d)
 	if (rc == 0)
 		rc = keys_find(keys, d->fingerprint, &scratch, &owner);
 	keys_close(keys);
-	if (rc != -ENOENT || open_history(d, s->login.account, &folder) < 0)
+	if (rc != -ENOENT || open_history_folder(d, s->login.account, &folder) < 0)
 		return;
 	const struct pending_key key = {.spki = d->spki,
 	    .login_address = s->login.address,
@@ -446,27 +506,13 @@ static enum login_result check_password(
 	return p.expires && wall_ms() / 1000 >= p.expires ? LOGIN_EXPIRED : LOGIN_OK;
 }
 
-static int note_password_version(struct session *s)
-{
-	struct credentials *c;
-
-	if (!span_is_set(s->login.password_name))
-		return 0;
-	int rc = credentials_open(s->account_fd, false, &c);
-	if (rc < 0)
-		return rc;
-	rc = credentials_password_version(c, s->login.password_name, &s->guard->password_version);
-	credentials_close(c);
-	return rc;
-}
-
 struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m)
 {
 	if (m >= SASL_MECHANISM_COUNT || !(s->mechanisms & 1U << m))
 		return NULL;
 	s->guard->inner = login_sasl_lookup(&s->guard->lookup);
 	const struct sasl_server_options options = {
-	    .lookup = {session_credentials, s->guard->inner.may_act_as, s->guard->inner.context},
+	    .lookup = {session_credentials, session_may_act_as, session_verdict, s},
 	    .binding = s->facts.binding,
 	    .key_account = s->login.account,
 	    .key_address = s->login.address,
@@ -479,14 +525,29 @@ struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m)
 static int session_credentials(
     void *context, struct span user, enum hash h, struct arena *arena, struct sasl_credentials *ret)
 {
-	struct login_lookup *lookup = context;
-	struct sasl_lookup inner = login_sasl_lookup(lookup);
-	int rc = inner.credentials(inner.context, user, h, arena, ret);
+	struct session_guard *guard = ((struct session *)context)->guard;
+	int rc = guard->inner.credentials(guard->inner.context, user, h, arena, ret);
 
 	if (rc != -EACCES)
 		return rc;
-	login_unknown_credentials(lookup, user, arena, ret);
+	login_unknown_credentials(&guard->lookup, user, arena, ret);
 	return 0;
+}
+
+static int session_may_act_as(void *context, struct span account, struct span address,
+    struct arena *arena, struct span *ret_address)
+{
+	struct session_guard *guard = ((struct session *)context)->guard;
+	return guard->inner.may_act_as(guard->inner.context, account, address, arena, ret_address);
+}
+
+static int session_verdict(void *context, bool good)
+{
+	struct session *s = context;
+	int rc = login_history_settle_guess(
+	    s->guard->history, s->login.fingerprint, good, wall_ms() / 1000);
+	s->guard->limited = rc == -EACCES;
+	return rc;
 }
 
 enum login_result session_sasl_end(
@@ -497,6 +558,8 @@ enum login_result session_sasl_end(
 	struct login_password password = {0};
 	unsigned scope = s->protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
 
+	if (result == LOGIN_UNAVAILABLE && s->guard->limited)
+		result = LOGIN_LIMITED;
 	if (result == LOGIN_OK && r->mechanism != SASL_EXTERNAL) {
 		login_password(s->config, s->guard->lookup.accounts_dirfd, r, scope,
 		    wall_ms() / 1000, s->arena, &password);
@@ -509,32 +572,49 @@ enum login_result session_sasl_end(
 			s->login.password_name = arena_span(s->arena, r->password_name);
 			s->login.expires_s =
 			    session_earlier(s->login.expires_s, password.password.expires);
-			s->guard->password_version = password.password.version;
+			s->guard->password_version = r->password_version;
 		}
 	}
 	if (sasl_is_plus(r->mechanism))
 		note_plus_end(s, r, result);
-	session_log_attempt(
-	    s, &(struct session_attempt){.result = result,
-		   .account = s->login.account,
-		   .user = r->authcid.n || result != LOGIN_OK ? r->authcid : s->login.address,
-		   .mechanism = sasl_name(r->mechanism),
-		   .fingerprint = s->login.fingerprint,
-		   .password_name = s->login.password_name});
+	const struct session_attempt attempt = {.result = result,
+	    .account = s->login.account,
+	    .user = r->authcid.n || result != LOGIN_OK ? r->authcid : s->login.address,
+	    .mechanism = sasl_name(r->mechanism),
+	    .fingerprint = s->login.fingerprint,
+	    .password_name = r->password_name};
+	session_log_attempt(s, &attempt);
+	add_to_history(s, s->guard->history, &attempt);
 	if (result == LOGIN_OK)
 		return result;
 	session_delay_after(++s->guard->failures);
 	return s->guard->failures >= SESSION_FAILURES_MAX ? LOGIN_LIMITED : result;
 }
 
+void session_name_client(struct session *s, struct span client)
+{
+	if (s->facts.client_id.n || !client.n)
+		return;
+	s->facts.client_id = arena_span(s->arena, span_sub(client, 0, MESSAGE_NAME_MAX_BYTES));
+	login_history_name_client(s->guard->history, s->facts.client_id);
+}
+
+void session_forget_attempts(struct session *s)
+{
+	login_history_close(s->guard->history);
+	s->guard->history = NULL;
+	close_fd(&s->guard->plus_mark.fd);
+}
+
 /* As before the handover, but all that can still be written is the mark. */
 static void note_plus_end(
     const struct session *s, const struct sasl_result *r, enum login_result result)
 {
+	const struct limits_plus_mark *mark = &s->guard->plus_mark;
 	if (result == LOGIN_OK)
-		limits_plus_mark(s->guard->plus_mark_fd, 0);
-	if (result != LOGIN_ABORTED || span_is_set(r->authcid) || s->guard->plus_mark_fd < 0)
+		limits_plus_mark_used(mark, wall_ms() / 1000);
+	if (result != LOGIN_ABORTED || span_is_set(r->authcid) || mark->fd < 0)
 		return;
-	limits_plus_mark(s->guard->plus_mark_fd, wall_ms() / 1000);
+	limits_plus_mark_given_up(mark, wall_ms() / 1000);
 	session_log_plus_hidden(s, sasl_name(r->mechanism));
 }

@@ -187,6 +187,8 @@ static void one_command(struct imapd *c, bool append)
 		count_bad(c);
 		return;
 	}
+	if (!(flags & TOLERATED))
+		session_forget_attempts(c->session);
 	struct answer answer = commands[command->kind].run(c);
 	finish(c, tag, !(flags & KEEPS_SEQUENCE) || command->uid, answer);
 	if (answer.kind == ANSWER_BAD)

@@ -55,6 +55,10 @@ struct answer imapd_logout(struct imapd *c)
 
 struct answer imapd_id(struct imapd *c)
 {
+	struct span text = str_span(&c->reader.text);
+	size_t begin = span_index(text, '(');
+	if (begin != SIZE_MAX && c->command->id.count)
+		session_name_client(c->session, span_from(text, begin));
 	stream_write_cstr(c->peer, "* ID (\"name\" \"Postern\")\r\n");
 	return answer_ok("ID done");
 }

@@ -102,8 +102,15 @@ enum sasl_outcome sasl_find_credentials(struct sasl_server *s, struct span authc
 	return SASL_CONTINUE;
 }
 
-enum sasl_outcome sasl_accept(struct sasl_server *s, struct span authzid, struct span password_name)
+enum sasl_outcome sasl_conclude(
+    struct sasl_server *s, const struct sasl_verifier *proven, struct span authzid)
 {
+	const struct sasl_lookup *lookup = &s->options.lookup;
+	bool good = proven && span_is_set(s->credentials.account);
+	if (lookup->verdict && lookup->verdict(lookup->context, good) != 0)
+		return SASL_UNAVAILABLE;
+	if (!good)
+		return SASL_BAD_CREDENTIALS;
 	/* A password on top of a key counts for the key's own account only. */
 	if (span_is_set(s->options.key_account) &&
 	    !span_equal(s->options.key_account, s->credentials.account)) {
@@ -115,7 +122,8 @@ enum sasl_outcome sasl_accept(struct sasl_server *s, struct span authzid, struct
 	    authzid.n > 0 ? sasl_act_as(s, s->credentials.account, authzid) : SASL_OK;
 	if (outcome == SASL_OK) {
 		s->result.account = s->credentials.account;
-		s->result.password_name = password_name;
+		s->result.password_name = proven->password_name;
+		s->result.password_version = proven->password_version;
 	}
 	return outcome;
 }

@@ -41,6 +41,7 @@ struct sasl_binding {
 /* One password of an account: verifier of one hash (RFC 5802 §3). */
 struct sasl_verifier {
 	struct span password_name; /* "" for the account's own, else the app password's name */
+	uint64_t password_version; /* the lookup's own; comes back in the result */
 	struct span stored_key, server_key;
 };
 struct sasl_credentials {
@@ -65,6 +66,12 @@ struct sasl_lookup {
 	 */
 	int (*may_act_as)(void *context, struct span account, struct span address,
 	    struct arena *arena, struct span *ret_address);
+	/*
+	 * A password was proven, or was not (nobody's never is): may the client be told? Asked once in
+	 * an exchange, before a byte of the answer. Other than 0: SASL_UNAVAILABLE, whatever the
+	 * verdict. NULL: always.
+	 */
+	int (*verdict)(void *context, bool good);
 	void *context;
 };
 
@@ -79,6 +86,7 @@ enum sasl_outcome {
 };
 struct sasl_result {				     /* spans live as long as the server object */
 	struct span account, address, password_name; /* after SASL_OK */
+	uint64_t password_version;		     /* of what was proven */
 	enum sasl_mechanism mechanism;
 	/* After failures too, for log, limits and history: */
 	struct span authcid;	   /* as the client wrote it */
@@ -90,7 +98,11 @@ struct sasl_server;
 struct sasl_server_options {
 	struct sasl_lookup lookup;
 	struct sasl_binding binding;
-	struct span key_account, key_address; /* the proven key's; unset: none */
+	/*
+	 * The proven key's; unset: none. An account without an address: the key lets nobody in, but
+	 * other accounts' passwords do not count on top of it.
+	 */
+	struct span key_account, key_address;
 	unsigned enabled;	     /* set of mechanisms of this listener: decides about "y" */
 	struct span nonce_for_tests; /* unset: random */
 };

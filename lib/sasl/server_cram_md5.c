@@ -36,11 +36,8 @@ enum sasl_outcome sasl_cram_md5_step(
 	    sasl_find_credentials(s, span_sub(response, 0, space), HASH_MD5);
 	if (outcome != SASL_CONTINUE)
 		return outcome;
-	const struct sasl_verifier *v =
-	    find_verifier(&s->credentials, s->cram_challenge, str_span(&digest));
-	if (!v || !span_is_set(s->credentials.account))
-		return SASL_BAD_CREDENTIALS;
-	return sasl_accept(s, SPAN_NONE, v->password_name);
+	return sasl_conclude(
+	    s, find_verifier(&s->credentials, s->cram_challenge, str_span(&digest)), SPAN_NONE);
 }
 
 /* Looks at all of them, so that time does not tell which one it was, and at one where none is. */

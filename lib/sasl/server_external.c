@@ -6,7 +6,7 @@ enum sasl_outcome sasl_external_step(
 {
 	(void)challenge; /* the only one, the empty one, is step()'s */
 	s->result.authcid = arena_span(&s->arena, response);
-	if (!span_is_set(s->options.key_account))
+	if (!span_is_set(s->options.key_address))
 		return SASL_NO_KEY;
 	s->result.named_account = s->options.key_account;
 	s->result.address = s->options.key_address;

@@ -60,9 +60,7 @@ static enum sasl_outcome check_password(
 	    find_verifier(found, span_of(stored_key, hash_bytes(HASH_SHA256)));
 	explicit_bzero(stored_key, sizeof(stored_key));
 	explicit_bzero(server_key, sizeof(server_key));
-	if (!v || !span_is_set(found->account))
-		return SASL_BAD_CREDENTIALS;
-	return sasl_accept(s, authzid, v->password_name);
+	return sasl_conclude(s, v, authzid);
 }
 
 /* Looks at all of them, so that time does not tell which one it was. */

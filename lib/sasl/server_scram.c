@@ -228,13 +228,13 @@ static enum sasl_outcome client_final(
 	if (str_error(&auth_message) < 0)
 		return SASL_MALFORMED;
 	const struct sasl_verifier *v = find_verifier(s, str_span(&auth_message), str_span(&proof));
-	if (!v || !span_is_set(s->credentials.account))
-		return fail(s, INVALID_PROOF, challenge);
-	enum sasl_outcome outcome = sasl_accept(s, scram->authzid, v->password_name);
+	enum sasl_outcome outcome = sasl_conclude(s, v, scram->authzid);
 	if (outcome == SASL_UNAVAILABLE)
 		return outcome;
-	if (outcome != SASL_OK)
-		return fail(s, s->result.wrong_account ? INVALID_PROOF : OTHER_ERROR, challenge);
+	if (outcome != SASL_OK) {
+		bool may_not_act = v && outcome == SASL_BAD_CREDENTIALS && !s->result.wrong_account;
+		return fail(s, may_not_act ? OTHER_ERROR : INVALID_PROOF, challenge);
+	}
 	uint8_t signature[HASH_MAX_BYTES];
 	enum hash h = sasl_hash(s->mechanism);
 	hash_hmac(h, v->server_key, str_span(&auth_message), signature);

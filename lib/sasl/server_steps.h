@@ -33,8 +33,11 @@ void sasl_scram_wipe(struct sasl_server *s);
 /* server.c */
 /* Fills s->credentials. SASL_CONTINUE: go on, also for unknown users; else the outcome. */
 enum sasl_outcome sasl_find_credentials(struct sasl_server *s, struct span authcid, enum hash h);
-/* The password was right: whose is it, and may it act as authzid (empty: as itself)? */
-enum sasl_outcome sasl_accept(
-    struct sasl_server *s, struct span authzid, struct span password_name);
+/*
+ * The end of a password's exchange: `proven` is the verifier that fits, or NULL. May it be told, is it
+ * somebody's, and may they act as authzid (empty: as themselves)?
+ */
+enum sasl_outcome sasl_conclude(
+    struct sasl_server *s, const struct sasl_verifier *proven, struct span authzid);
 enum sasl_outcome sasl_act_as(struct sasl_server *s, struct span account, struct span authzid);
 #endif

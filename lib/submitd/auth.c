@@ -41,7 +41,11 @@ void server_auth(struct server *v, const struct smtp_command *c, struct arena *s
 	sasl_server_free(sasl);
 	switch (e) {
 	case EXCHANGE_GO_ON: /* never comes out of converse() */
-	case EXCHANGE_DONE: answer(v, result, outcome); break;
+	case EXCHANGE_DONE:
+		if (result != LOGIN_LIMITED ||
+		    outcome != SASL_UNAVAILABLE) /* else not to be told */
+			answer(v, result, outcome);
+		break;
 	case EXCHANGE_CANCELLED: server_mistake(v, 501, "5.7.0", "Authentication cancelled"); break;
 	case EXCHANGE_TOO_LONG: server_mistake(v, 500, "5.5.6", "The line is too long"); break;
 	case EXCHANGE_LOST: v->over = true; break;

@@ -238,12 +238,13 @@ bool server_is_disabled(struct server *v)
 
 static void hello(struct server *v, const struct smtp_command *c, struct arena *scratch)
 {
-	const struct session *s = v->session;
+	struct session *s = v->session;
 	(void)scratch;
 	server_reset(v);
 	str_reset(&v->helo);
 	str_append(&v->helo, c->argument);
 	v->esmtp = c->verb == SMTP_VERB_EHLO;
+	session_name_client(s, c->argument);
 	if (!v->esmtp) {
 		smtp_reply(v->peer, 250, NULL, s->global.hostname);
 		return;

@@ -398,6 +398,100 @@ def disabled():
             assert "Ask Ann" in line and line.startswith(("a NO [ALERT]", "525 5.7.13")), line
 
 
+LATE = "late@example.org"
+
+
+def configure_late(more=""):
+    with open(f"{INSTANCE}/conf.d/late.conf", "w", encoding="utf-8") as f:
+        f.write(f'account "late" {{ addresses = {{"{LATE}", "later@example.org"}} {more} }}\n')
+    postern("config", "apply")
+
+
+def register_late(*options):
+    with open(f"{KEYS}/late.certificate.pem", encoding="ascii") as f:
+        postern("tlspubkey", "add", "--preauth=no", *options, LATE, text=f.read())
+
+
+def remove_late():
+    postern("tlspubkey", "rm", fingerprint("late"))
+
+
+def withdrawn_before_login():
+    """What is withdrawn between the handshake and the login does not log in any more."""
+    configure_late()
+    postern("tlspubkey", "gen", "--p256", f"{KEYS}/late")
+    postern("account", "password", "late", text="wonderland-late\n")
+    register_late()
+
+    def refused(c, line, result):
+        assert not c.is_end(line, "ok"), line
+        c.line()  # BYE, 421
+        c.at_end()
+        assert f"result={result} " in c.logged() and "result=ok" not in c.logged(), c.logged()
+
+    with Connection("imap", "late") as c:  # the key
+        remove_late()
+        refused(c, c.begin("EXTERNAL", b""), "unknown-key")
+    register_late()
+    with Connection("imap", "late") as c:  # its scope
+        remove_late()
+        register_late("--scope=submission")
+        refused(c, c.begin("EXTERNAL", b""), "out-of-scope")
+    remove_late()
+    end = int(time.time()) + 2
+    register_late("--expires=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)))
+    with Connection("imap", "late") as c:  # its time
+        time.sleep(end - time.time() + 0.1)
+        refused(c, c.begin("EXTERNAL", b""), "expired")
+    remove_late()
+    register_late()
+    for protocol in PROTOCOLS:
+        configure_late()
+        with Connection(protocol, "late" if protocol == "imap" else None) as c, Connection(protocol) as other:
+            configure_late('disabled = yes disabled-text = "Come back"')  # the account
+            if protocol == "imap":
+                line = c.begin("EXTERNAL", b"")
+            else:
+                line = plain(c, LATE, "wonderland-late")
+            assert "Come back" in line, line
+            refused(c, line, "disabled")
+            line = plain(other, LATE, "wonderland-late")
+            assert "Come back" in line, line
+            refused(other, line, "disabled")
+    configure_late()
+    for protocol in PROTOCOLS:  # the password, in the middle of its proof
+        with Connection(protocol) as c:
+            s = Scram("SCRAM-SHA-256", LATE, "wonderland-late")
+            challenge = c.challenge(c.begin("SCRAM-SHA-256", s.first()))
+            postern("account", "password", "late", text="wonderland-anew\n")
+            line = c.respond(s.final(challenge))
+            if c.is_end(line, "challenge"):
+                line = c.respond(b"")
+            c.end(line, "credentials")
+            c.end(plain(c, LATE, "wonderland-anew"), "ok")
+            logged_in(c, LATE)
+        postern("account", "password", "late", text="wonderland-late\n")
+    # an address that is the account's no more
+    with Connection("imap", "late") as c:
+        with open(f"{INSTANCE}/conf.d/late.conf", "w", encoding="utf-8") as f:
+            f.write('account "late" { addresses = {"later@example.org"} }\n')
+        postern("config", "apply")
+        refused(c, c.begin("EXTERNAL", b""), "wrong-account")
+
+
+def disabled_key_binds():
+    """A disabled account's key is its account's: nobody else's password counts on top of it."""
+    configure_late('disabled = yes disabled-text = "Come back"')
+    postern("tlspubkey", "gen", "--p256", f"{KEYS}/bound")
+    with open(f"{KEYS}/bound.certificate.pem", encoding="ascii") as f:
+        postern("tlspubkey", "add", "--preauth=no", "later@example.org", text=f.read())
+    for implicit in True, False:
+        with Connection("imap", "bound", implicit) as c:
+            assert "Come back" in c.end(c.begin("EXTERNAL", b""), "alert")
+            c.end(plain(c, BOB, "wonderland-bob"), "credentials")
+    configure_late()
+
+
 def session_of_another_server(context):
     """A resumable session: ticket or id from a server with our server's certificate and no scruples."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

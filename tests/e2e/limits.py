@@ -26,7 +26,7 @@ def postern(*arguments, stdin=b"", check=True):
 
 
 def forget_attempts():
-    for path in glob.glob(f"{INSTANCE}/run/state/*"):
+    for path in glob.glob(f"{INSTANCE}/run/state/*") + glob.glob(f"{INSTANCE}/state/history/*/logins.tdb"):
         os.unlink(path)
 
 
@@ -115,6 +115,65 @@ def full_account():
     assert may_log_in("imap", BOB, "wonderland-bob", source="127.8.8.8") is not None
     with connect("imap", key="yes", source="127.8.8.8") as c:
         assert c.greeting.startswith("* PREAUTH"), c.greeting
+
+
+def guesses_at_once():
+    """However many try side by side, no more verdicts are told than a bucket holds, and a right
+    password among the others is not told either."""
+    forget_attempts()
+    barrier = threading.Barrier(40)
+
+    def guess(i):
+        with connect("imap", source="127.1.2.1") as c:
+            barrier.wait()
+            line = plain(c, ALICE, "not it")
+            told.append(line) if not line.startswith("* BYE") else None
+    told = []
+    together([lambda i=i: guess(i) for i in range(40)])
+    assert 5 <= len(told) <= 11, told  # a bucket of ten, and what leaks meanwhile
+    assert may_log_in("imap", ALICE, RIGHT, source="127.1.2.1") is None
+
+
+def neighbours():
+    """They fill the network's bucket: whoever logged in from there before is slowed only."""
+    forget_attempts()
+    assert may_log_in("imap", ALICE, RIGHT, source="127.9.8.9") is not None
+    for _ in range(5):  # on a slow machine it leaks meanwhile
+        together([lambda host=host: fail(f"nobody{host}@example.org", [f"127.9.8.{host}"], 9)
+                  for host in range(1, 5)])
+        took = may_log_in("imap", BOB, "wonderland-bob", source="127.9.8.7")
+        if took is None:
+            break
+    assert took is None, "no full bucket"
+    took = may_log_in("imap", ALICE, RIGHT, source="127.9.8.9")
+    assert took is not None and took > 1.5, took
+
+
+def guesses_over_key():
+    """A key does not help to guess the password, on any number of connections, before or after the
+    yes; and it logs in all the same."""
+    forget_attempts()
+
+    def is_limited(protocol, key):
+        with connect(protocol, key=key) as c:
+            for _ in range(3):
+                line = plain(c, ALICE, "not it")
+                if line.startswith(("* BYE", "421")):
+                    assert "result=limited" in c.logged() and "account=alice" in c.logged(), c.logged()
+                    return True
+                c.end(line, "credentials")
+                told.append(line)
+        return False
+    for protocol, key in ("submission", "yes"), ("imap", "no"):
+        told = []
+        assert any(is_limited(protocol, key) for _ in range(6))
+        assert 10 <= len(told) <= 12, told
+        with connect(protocol, key=key) as c:
+            assert plain(c, ALICE, RIGHT).startswith(("* BYE", "421")), "the right one was told"
+        with connect("submission", key=key) as c:
+            c.reply(f"MAIL FROM:<{ALICE}>", "250")
+    # passwords without a key are not held up by that
+    assert may_log_in("imap", ALICE, RIGHT) is not None
 
 
 def success_clears_own_pair():
@@ -251,6 +310,19 @@ def plus_hidden_over_key():
         c.end(scram(c, "SCRAM-SHA-256", ALICE, RIGHT)[1], "ok")
 
 
+def plus_has_served_over_key():
+    """The same when the binding came on top of a key."""
+    forget_attempts()
+    with connect("submission", key="yes", source="127.4.7.4") as c:
+        binding = ("tls-exporter", c.bindings()["tls-exporter"])
+        c.end(scram(c, "SCRAM-SHA-256-PLUS", ALICE, RIGHT, binding)[1], "ok")
+    for key in None, "yes":
+        with connect("submission", key=key, source="127.4.7.4") as c:
+            c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+            c.end(c.ask("*"), "aborted")
+        assert offers_plus("submission", source="127.4.7.4")
+
+
 def plus_has_served():
     """Whoever could bind once is not hidden from."""
     forget_attempts()
@@ -340,6 +412,63 @@ def history():
     assert used[rows[2]["key"]]["address"] == "127.6.6.7", used
 
 
+def history_over_key():
+    """A second authentication, over a key, is in the history; so is what the client calls itself."""
+    forget_attempts()
+    with connect("submission", key="yes", source="127.6.7.1") as c:
+        c.end(plain(c, ALICE, "not it"), "credentials")
+        c.end(plain(c, ALICE, RIGHT), "ok")
+    with connect("imap", key="tolerant", source="127.6.7.2") as c:
+        assert c.greeting.startswith("* PREAUTH"), c.greeting
+        c.ask('i ID ("name" "Thunderbird")')
+        c.line()
+        c.end(c.begin("EXTERNAL", b""), "ok")
+    with connect("imap", key="yes", source="127.6.7.3") as c:
+        c.ask('i ID ("name" "mutt")')
+        c.line()
+    rows = json.loads(postern("logins", "--json", "alice"))
+    rows = [r for r in rows if r["address"].startswith("127.6.7.")]
+    assert [(r["address"][-1], r["result"], r["mechanism"]) for r in rows] == [
+        ("1", "ok", "TLS-KEY"), ("1", "bad-credentials", "PLAIN"), ("1", "ok", "PLAIN"),
+        ("2", "ok", "TLS-KEY"), ("2", "ok", "EXTERNAL"), ("3", "ok", "TLS-KEY")], rows
+    assert rows[1]["password"] == rows[2]["password"] == "" and len(rows[4]["key"]) == 43, rows
+    assert rows[0]["client"] == "[127.0.0.1]" and "Thunderbird" in rows[3]["client"], rows
+    used = [k["used"] for k in json.loads(postern("tlspubkey", "list", "--json", "alice")) if k["used"]]
+    assert [u for u in used if u["address"] == "127.6.7.3" and "mutt" in u["client"]], used
+
+
+def history_of_failures():
+    """Whoever hangs up has broken off; a registered key that may not log in is its account's."""
+    forget_attempts()
+    for mechanism in "PLAIN", "SCRAM-SHA-256":
+        for protocol in "imap", "submission":
+            with connect(protocol, source="127.6.8.1") as c:
+                c.challenge(c.begin(mechanism))
+            assert f"result=aborted protocol={protocol} " in c.logged(), c.logged()
+    with connect("imap", source="127.6.8.2") as c:
+        c.challenge(c.begin("SCRAM-SHA-256", b"n,,n=bob@example.org,r=nonce"))
+    assert "result=aborted" in c.logged() and "account=bob" in c.logged(), c.logged()
+    postern("tlspubkey", "gen", "--p256", f"{KEYS}/late")
+    with open(f"{KEYS}/late.certificate.pem", "rb") as f:
+        postern("tlspubkey", "add", "--scope=imap", BOB, stdin=f.read())
+    with connect("submission", key="late", source="127.6.8.3") as c:
+        c.reply(f"MAIL FROM:<{BOB}>", "530 5.7.0")
+        c.end(c.begin("EXTERNAL", b""), "credentials")
+    with connect("submission", key="off", source="127.6.8.4") as c:
+        c.reply("MAIL FROM:<off@example.org>", "525 5.7.13")
+    rows = json.loads(postern("logins", "--json", "bob"))
+    rows = [(r["address"][-1], r["result"], r["mechanism"]) for r in rows if r["address"].startswith("127.6.8.")]
+    assert rows == [("2", "aborted", "SCRAM-SHA-256"), ("3", "out-of-scope", "TLS-KEY"),
+                    ("3", "out-of-scope", "EXTERNAL")], rows
+    rows = json.loads(postern("logins", "--json", "off"))
+    assert [r["result"] for r in rows if r["address"] == "127.6.8.4"] == ["disabled"], rows
+    # a password that failed is no key, though one was there
+    with connect("imap", key="stranger", source="127.6.8.5") as c:
+        c.end(plain(c, BOB, "not it"), "credentials")
+    row = [r for r in json.loads(postern("logins", "--json", "bob")) if r["address"] == "127.6.8.5"][0]
+    assert row["password"] == "" and "key" not in row, row
+
+
 def preauth_hint():
     """A client that logs in although the key did: the log says which mode would help."""
     with connect("imap", key="yes") as c:
@@ -362,6 +491,9 @@ def log_lines():
     logs.append(c.logged())
     with connect("submission", source="127.5.5.3", key="yes") as c:
         c.end(plain(c, ALICE, "x"), "credentials")
+    logs.append(c.logged())
+    with connect("imap", source="127.5.5.5") as c:  # without the quote, which is escaped in the log
+        c.end(plain(c, forged[3:-7], "x"), "credentials")
     logs.append(c.logged())
     with connect("imap", source="127.5.5.4", key="stranger") as c:
         c.end(c.begin("EXTERNAL", b""), "alert")

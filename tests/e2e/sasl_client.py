@@ -1,5 +1,6 @@
 """SASL mechanisms and channel bindings, computed here by hand from the RFCs, for tests of the server."""
 import base64
+import glob
 import hashlib
 import hmac
 import os
@@ -23,11 +24,10 @@ class Connection(peer.Peer):
     """A real handler of either protocol, up to the point where authentication may begin."""
 
     def __init__(self, protocol, key=None, implicit=True, options=(), keep_limits=False, **more):
-        try:
-            if not keep_limits:
-                os.unlink(f"{peer.INSTANCE}/run/state/limits.tdb")  # what others did wrong before
-        except FileNotFoundError:
-            pass
+        if not keep_limits:  # what others did wrong before
+            for path in (glob.glob(f"{peer.INSTANCE}/run/state/limits.tdb")
+                         + glob.glob(f"{peer.INSTANCE}/state/history/*/logins.tdb")):
+                os.unlink(path)
         self.protocol = protocol
         Connection.latest = self  # also when a handshake fails
         self.key_log = tempfile.NamedTemporaryFile()

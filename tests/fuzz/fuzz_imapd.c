@@ -24,6 +24,14 @@ enum login_result session_sasl_end(
 	(void)s, (void)sasl, (void)o;
 	return LOGIN_UNAVAILABLE;
 }
+void session_name_client(struct session *s, struct span client)
+{
+	(void)s, (void)client;
+}
+void session_forget_attempts(struct session *s)
+{
+	(void)s;
+}
 
 static void remove_folder(void)
 {

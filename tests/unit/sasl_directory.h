@@ -10,8 +10,9 @@
 struct directory {
 	struct span salt;
 	uint32_t iterations;
-	int error; /* what the look-up fails with */
-	unsigned asked;
+	int error;		   /* what the look-up fails with */
+	bool untold;		   /* no verdict may be told */
+	unsigned asked, good, bad; /* look-ups and verdicts */
 };
 
 static const struct {
@@ -75,8 +76,19 @@ static inline int directory_may_act_as(void *context, struct span account, struc
 	return 0;
 }
 
+static inline int directory_verdict(void *context, bool good)
+{
+	struct directory *d = context;
+	d->good += good;
+	d->bad += !good;
+	return d->untold ? -EBUSY : 0;
+}
+
 static inline struct sasl_lookup directory_lookup(struct directory *d)
 {
-	return (struct sasl_lookup){directory_credentials, directory_may_act_as, d};
+	return (struct sasl_lookup){.credentials = directory_credentials,
+	    .may_act_as = directory_may_act_as,
+	    .verdict = directory_verdict,
+	    .context = d};
 }
 #endif

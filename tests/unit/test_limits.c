@@ -1,5 +1,6 @@
 /* Buckets of failures, and the history of logins. */
-#include "account/login.h"
+#include "account/limits.h"
+#include "account/history.h"
 #include "account/pending.h"
 
 #include <fcntl.h>
@@ -17,10 +18,16 @@ static int root_fd = -1;
 
 enum { NOW = 1000000, DAY = 86400 };
 
+/* A wrong password; nobody looks whether it may be told. */
+static void fail_at(struct limits *l, struct span address, struct span account, int64_t now_s)
+{
+	(void)!limits_settle(l, address, account, false, now_s);
+}
+
 static void fail_times(struct limits *l, int times, struct span address, struct span account)
 {
 	for (int i = 0; i < times; i++)
-		limits_failed(l, address, account, NOW);
+		fail_at(l, address, account, NOW);
 }
 
 /* The delay, or the negative answer. */
@@ -57,7 +64,9 @@ static void test_address_buckets(void)
 	/* It leaks. */
 	check(ask(l, "192.0.2.1", NULL, NOW + 7) > 0);
 	check_int(ask(l, "192.0.2.1", NULL, NOW + 61), 0);
-	check_int(ask(l, "192.0.2.1", NULL, NOW - 100), -EACCES); /* a clock that went back */
+	check_int(
+	    ask(l, "192.0.2.1", NULL, NOW - 30), -EACCES); /* a clock that went back a little */
+	check_int(ask(l, "192.0.2.1", NULL, NOW - 365 * DAY), 0); /* one that was wrong */
 	limits_close(l);
 
 	/* Neighbours fill the network's bucket. */
@@ -65,10 +74,15 @@ static void test_address_buckets(void)
 	for (int i = 0; i < 30; i++) {
 		char address[40];
 		int n = snprintf(address, sizeof(address), "198.51.100.%d", i);
-		limits_failed(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
+		fail_at(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
 	}
 	check_int(ask(l, "198.51.100.200", NULL, NOW), -EACCES);
 	check_int(ask(l, "198.51.101.200", NULL, NOW), 0);
+	/* Whoever logged in from there before is slowed only. */
+	limits_succeeded(l, SPAN("198.51.100.201"), SPAN("one"), NOW - 5 * DAY);
+	check(ask(l, "198.51.100.201", NULL, NOW) > 0);
+	check(ask(l, "198.51.100.201", "two", NOW) > 0);
+	check_int(ask(l, "198.51.100.202", "one", NOW), -EACCES);
 	limits_close(l);
 
 	/* IPv6: one host has a /64. */
@@ -76,7 +90,7 @@ static void test_address_buckets(void)
 	for (int i = 0; i < 10; i++) {
 		char address[40];
 		int n = snprintf(address, sizeof(address), "2001:db8:1:2::%x", i);
-		limits_failed(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
+		fail_at(l, span_of(address, (size_t)n), SPAN_NONE, NOW);
 	}
 	check_int(ask(l, "2001:db8:1:2:ffff::1", NULL, NOW), -EACCES);
 	check(ask(l, "2001:db8:1:3::1", NULL, NOW) >= 0);
@@ -86,7 +100,7 @@ static void test_address_buckets(void)
 	/* The day's bucket holds on when the minute's has leaked. */
 	l = fresh();
 	for (int i = 0; i < 60; i++)
-		limits_failed(l, SPAN("192.0.2.1"), SPAN_NONE, NOW + i * 60);
+		fail_at(l, SPAN("192.0.2.1"), SPAN_NONE, NOW + i * 60);
 	check_int(ask(l, "192.0.2.1", NULL, NOW + 60 * 60), -EACCES);
 	check_int(ask(l, "192.0.2.1", NULL, NOW + 3 * DAY), 0);
 	limits_close(l);
@@ -99,7 +113,7 @@ static void test_account_bucket(void)
 	for (int i = 0; i < 100; i++) {
 		char address[40];
 		int n = snprintf(address, sizeof(address), "10.%d.0.1", i);
-		limits_failed(l, span_of(address, (size_t)n), SPAN("one"), NOW);
+		fail_at(l, span_of(address, (size_t)n), SPAN("one"), NOW);
 	}
 	check_int(ask(l, "10.200.0.1", "one", NOW), -EACCES); /* a stranger */
 	check(ask(l, "203.0.113.5", "one", NOW) > 0);	      /* the owner, slowed */
@@ -119,6 +133,81 @@ static void test_account_bucket(void)
 	limits_succeeded(l, SPAN("192.0.2.1"), SPAN("two"), NOW);
 	check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
 	limits_close(l);
+}
+
+/* Not more verdicts are told than a bucket holds, and a right password is as silent as a wrong one. */
+static void test_settle(void)
+{
+	struct limits *l = fresh();
+	for (int i = 0; i < 10; i++)
+		check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), false, NOW), 0);
+	check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), false, NOW), -EACCES);
+	check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), true, NOW), -EACCES);
+	check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), true, NOW + 7), 0);
+	check_int(limits_settle(l, SPAN_NONE, SPAN("one"), true, NOW), 0); /* a proven key */
+	check_int(limits_settle(NULL, SPAN("192.0.2.1"), SPAN("one"), true, NOW), 0);
+	limits_close(l);
+
+	/* All at once, from two networks, for one account that holds 20. */
+	enum { GUESSERS = 8, GUESSES = 9 };
+	l = fresh();
+	limits_close(l);
+	pid_t children[GUESSERS];
+	for (int i = 0; i < GUESSERS; i++) {
+		children[i] = fork();
+		if (children[i] != 0)
+			continue;
+		char address[40];
+		int n = snprintf(address, sizeof(address), "10.%d.0.1", i), told = 0;
+		if (limits_open(root_fd, &l) < 0)
+			_exit(100);
+		for (int k = 0; k < GUESSES; k++)
+			told += limits_settle(
+				    l, span_of(address, (size_t)n), SPAN("one"), false, NOW) == 0;
+		_exit(told);
+	}
+	int told = 0;
+	for (int i = 0; i < GUESSERS; i++) {
+		int status = -1;
+		check(waitpid(children[i], &status, 0) == children[i] && WIFEXITED(status));
+		told += WEXITSTATUS(status);
+	}
+	check_int(told, 20);
+}
+
+static void overwrite(const char *name, off_t from, int byte)
+{
+	char bytes[4096];
+	struct stat st;
+	int fd cleanup(close_fd) = openat(root_fd, name, O_WRONLY | O_CLOEXEC);
+	check(fstat(fd, &st) == 0);
+	memset(bytes, byte, sizeof(bytes));
+	for (off_t at = from; at < st.st_size; at += (off_t)sizeof(bytes))
+		check(pwrite(fd, bytes, MIN(sizeof(bytes), (size_t)(st.st_size - at)), at) > 0);
+}
+
+/* Damage that opening does not see: the file is made anew, and limits limit again. */
+static void test_damaged(void)
+{
+	static const struct {
+		off_t from;
+		int byte;
+	} damages[] = {{400, 'x'}, {168, 0xff}, {168, 'x'}, {5000, 0xff}};
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		struct limits *l = fresh();
+		fail_times(l, 10, SPAN("192.0.2.1"), SPAN("one"));
+		limits_close(l);
+		overwrite("limits.tdb", damages[i].from, damages[i].byte);
+		check_int(limits_open(root_fd, &l), 0);
+		int answer = ask(l, "192.0.2.1", "one", NOW);
+		check(answer == -EUCLEAN || answer == 0);
+		fail_times(l, 12, SPAN("192.0.2.1"), SPAN("one"));
+		check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
+		limits_close(l);
+		check_int(limits_open(root_fd, &l), 0);
+		check_int(ask(l, "192.0.2.1", "one", NOW), -EACCES);
+		limits_close(l);
+	}
 }
 
 static void test_shared(void)
@@ -146,7 +235,7 @@ static void test_shared(void)
 	check_int(ask(l, "192.0.2.1", NULL, NOW), 0);
 	limits_close(l);
 	check_int(ask(NULL, "192.0.2.1", NULL, NOW), 0);
-	limits_failed(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
+	fail_at(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
 	limits_succeeded(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
 }
 
@@ -165,10 +254,10 @@ static void test_sweep(void)
 	for (int i = 0; i < 200; i++) {
 		char address[40];
 		int n = snprintf(address, sizeof(address), "10.%d.0.1", i);
-		limits_failed(l, span_of(address, (size_t)n), SPAN("one"), NOW);
+		fail_at(l, span_of(address, (size_t)n), SPAN("one"), NOW);
 	}
 	for (int i = 0; i < 20000; i++)
-		limits_failed(l, SPAN("192.0.2.1"), SPAN("two"), NOW + 5 * DAY);
+		fail_at(l, SPAN("192.0.2.1"), SPAN("two"), NOW + 5 * DAY);
 	limits_close(l);
 	struct db *db;
 	int count = 0;
@@ -206,26 +295,38 @@ static void test_plus_mark(void)
 {
 	struct limits *l = fresh();
 	const struct span peer = SPAN("2001:db8::1"), port = SPAN("submission");
-	int fd = limits_plus_mark_open(l, peer, port, NOW);
-	check(fd >= 0);
+	struct limits_plus_mark mark = limits_plus_mark_open(l, peer, port, NOW);
+	check(mark.fd >= 0);
 	check(!limits_plus_is_hidden(l, peer, port, NOW));
-	limits_plus_mark(fd, NOW);
+	limits_plus_mark_given_up(&mark, NOW);
 	check(limits_plus_is_hidden(l, SPAN("2001:db8::2"), port, NOW + 600)); /* of the same /64 */
 	check(!limits_plus_is_hidden(l, peer, port, NOW + 601));
-	check(!limits_plus_is_hidden(l, peer, port, NOW - 1));
+	check(!limits_plus_is_hidden(l, peer, port, NOW - DAY)); /* a clock that was wrong */
 	check(!limits_plus_is_hidden(l, peer, SPAN("imap"), NOW));
-	limits_plus_mark(fd, 0);
+
+	/* A success counts for 30 days, also when others share the file meanwhile. */
+	limits_plus_mark_used(&mark, NOW);
 	check(!limits_plus_is_hidden(l, peer, port, NOW));
-	limits_plus_mark(fd, NOW);
-	limits_plus_used(l, peer, NOW);
-	check(!limits_plus_is_hidden(l, peer, port, NOW));
-	check_int(limits_plus_mark_open(l, peer, port, NOW), -1);
-	check(ftruncate(fd, 3) == 0);
-	check(!limits_plus_is_hidden(l, peer, port, NOW + 40 * DAY));
-	close_fd(&fd);
-	check_int(limits_plus_mark_open(l, SPAN("nonsense"), port, NOW), -1);
-	check_int(limits_plus_mark_open(NULL, peer, port, NOW), -1);
-	limits_plus_mark(-1, NOW);
+	struct limits_plus_mark other = {.fd = mark.fd, .who = mark.who + 1};
+	limits_plus_mark_used(&other, NOW + 1);
+	limits_plus_mark_given_up(&mark, NOW + 29 * DAY);
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 29 * DAY));
+	check(!limits_plus_given_up(l, peer, port, NOW + 29 * DAY));
+	limits_plus_mark_given_up(&mark, NOW + 31 * DAY);
+	check(limits_plus_is_hidden(l, peer, port, NOW + 31 * DAY));
+	limits_plus_mark_used(&other, NOW + 31 * DAY);
+	limits_plus_mark_given_up(&other, NOW + 31 * DAY);
+	check(limits_plus_is_hidden(l, peer, port, NOW + 31 * DAY)); /* another's success */
+
+	limits_plus_used(l, peer, NOW + 31 * DAY);
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 31 * DAY));
+	check_int(limits_plus_mark_open(l, peer, port, NOW + 31 * DAY).fd, -1);
+	check(ftruncate(mark.fd, 3) == 0);
+	check(!limits_plus_is_hidden(l, peer, port, NOW + 70 * DAY));
+	close_fd(&mark.fd);
+	check_int(limits_plus_mark_open(l, SPAN("nonsense"), port, NOW).fd, -1);
+	check_int(limits_plus_mark_open(NULL, peer, port, NOW).fd, -1);
+	limits_plus_mark_given_up(&mark, NOW);
 	limits_close(l);
 }
 
@@ -256,7 +357,7 @@ static void test_addresses(void)
 struct seen {
 	int count;
 	int64_t first_s, last_s;
-	char address[64];
+	char address[64], client[64];
 };
 
 static int see(const struct login_record *r, void *context)
@@ -266,7 +367,25 @@ static int see(const struct login_record *r, void *context)
 		seen->first_s = r->when_s;
 	seen->last_s = r->when_s;
 	(void)snprintf(seen->address, sizeof(seen->address), "%.*s", SPAN_ARG(r->address));
+	(void)snprintf(seen->client, sizeof(seen->client), "%.*s", SPAN_ARG(r->client));
 	return 0;
+}
+
+static int see_order(const struct login_record *r, void *context)
+{
+	int64_t *last_s = context;
+	check(r->when_s >= *last_s);
+	*last_s = r->when_s;
+	return 0;
+}
+
+static void add_record(const struct login_record *r)
+{
+	struct login_history *h;
+	if (!check_int(login_history_open(root_fd, &h), 0))
+		return;
+	login_history_add(h, r);
+	login_history_close(h);
 }
 
 static void test_history(void)
@@ -283,7 +402,7 @@ static void test_history(void)
 	    .result = LOGIN_EXPIRED};
 	for (int i = 0; i < LOGIN_RECORDS_MAX + 5; i++) {
 		r.when_s = NOW + i;
-		login_record_add(root_fd, &r);
+		add_record(&r);
 	}
 	check_int(login_record_each(root_fd, NOW + 2000, see, &seen), 0);
 	check_int(seen.count, LOGIN_RECORDS_MAX);
@@ -293,6 +412,19 @@ static void test_history(void)
 	seen.count = 0;
 	check_int(login_record_each(root_fd, NOW + 31 * DAY, see, &seen), 0);
 	check_int(seen.count, 0);
+
+	/* Failures do not push successes out; all come in the order of time. */
+	r.result = LOGIN_OK;
+	for (int i = 0; i < 3; i++) {
+		r.when_s = NOW + 10 + 100 * i;
+		add_record(&r);
+	}
+	check_int(login_record_each(root_fd, NOW + 2000, see, &seen), 0);
+	check_int(seen.count, LOGIN_RECORDS_MAX + 3);
+	check_int(seen.first_s, NOW + 5);
+	int64_t last_s = 0;
+	check_int(login_record_each(root_fd, NOW + 2000, see_order, &last_s), 0);
+	check_int(last_s, NOW + LOGIN_RECORDS_MAX + 4);
 	for (int i = 0; i < LOGIN_RESULT_COUNT; i++)
 		check(login_result_name(i) != NULL);
 }
@@ -308,16 +440,16 @@ static void test_last_use(void)
 	    .credential = SPAN("the-key"),
 	    .result = LOGIN_OK};
 	check_int(login_record_last(root_fd, true, SPAN("the-key"), &a, &found), -ENOENT);
-	login_record_add(root_fd, &r);
+	add_record(&r);
 	r.mechanism = SPAN("PLAIN");
 	r.credential = SPAN("");
 	for (int i = 1; i <= LOGIN_RECORDS_MAX + 1; i++) { /* the ring goes round */
 		r.when_s = NOW + i;
-		login_record_add(root_fd, &r);
+		add_record(&r);
 	}
 	r.result = LOGIN_EXPIRED;
 	r.when_s += 100;
-	login_record_add(root_fd, &r);
+	add_record(&r);
 	if (check_int(login_record_last(root_fd, true, SPAN("the-key"), &a, &found), 0)) {
 		check_int(found.when_s, NOW);
 		check_span(found.address, SPAN("192.0.2.9"));
@@ -326,6 +458,76 @@ static void test_last_use(void)
 	if (check_int(login_record_last(root_fd, false, SPAN(""), &a, &found), 0))
 		check_int(found.when_s, NOW + LOGIN_RECORDS_MAX + 1);
 	check_int(login_record_last(root_fd, false, SPAN("the-key"), &a, &found), -ENOENT);
+}
+
+/* Many at once: each has its row. Then a client that names itself later, and damage. */
+static void test_history_shared(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	enum { WRITERS = 6, EACH = 50 };
+	(void)unlinkat(root_fd, "logins.tdb", 0); /* of the tests before */
+	struct login_record r = {.when_s = NOW,
+	    .address = SPAN("192.0.2.9"),
+	    .protocol = SPAN("imap"),
+	    .mechanism = SPAN("TLS-KEY"),
+	    .credential = SPAN("the-key")};
+	pid_t children[WRITERS];
+	for (int i = 0; i < WRITERS; i++) {
+		children[i] = fork();
+		if (children[i] != 0)
+			continue;
+		r.result = i % 2 ? LOGIN_OK : LOGIN_EXPIRED;
+		for (int k = 0; k < EACH; k++)
+			add_record(&r);
+		_exit(0);
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		int status = -1;
+		check(waitpid(children[i], &status, 0) == children[i] && status == 0);
+	}
+	struct seen seen = {0};
+	check_int(login_record_each(root_fd, NOW, see, &seen), 0);
+	check_int(seen.count, WRITERS * EACH);
+
+	struct login_history *h;
+	struct login_record found;
+	check_int(login_history_open(root_fd, &h), 0);
+	login_history_name_client(h, SPAN("nobody was added yet"));
+	r.result = LOGIN_OK;
+	r.when_s = NOW + 1;
+	login_history_add(h, &r);
+	login_history_name_client(h, SPAN("(\"name\" \"mutt\")"));
+	login_history_close(h); /* one struct db a file and process */
+	if (check_int(login_record_last(root_fd, true, SPAN("the-key"), &a, &found), 0)) {
+		check_span(found.client, SPAN("(\"name\" \"mutt\")"));
+		check_int(found.when_s, NOW + 1);
+	}
+	seen.count = 0;
+	check_int(login_record_each(root_fd, NOW, see, &seen), 0);
+	check_int(seen.count, WRITERS * EACH + 1);
+	check(strcmp(seen.client, "(\"name\" \"mutt\")") == 0);
+
+	check_int(login_history_open(root_fd, &h), 0);
+	/* Guesses over a key: as many as a bucket holds, good or bad, and each key has its own. */
+	for (int i = 0; i < 10; i++)
+		check_int(login_history_settle_guess(h, SPAN("the-key"), false, NOW), 0);
+	check_int(login_history_settle_guess(h, SPAN("the-key"), true, NOW), -EACCES);
+	check_int(login_history_settle_guess(h, SPAN("other-key"), true, NOW), 0);
+	check_int(login_history_settle_guess(h, SPAN("the-key"), true, NOW + 61), 0);
+	check_int(login_history_settle_guess(NULL, SPAN("the-key"), true, NOW), 0);
+	login_history_close(h);
+
+	static const off_t damages[] = {0, 168, 400, 5000};
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		overwrite("logins.tdb", damages[i], 0xff);
+		for (int k = 0; k < 3; k++)
+			add_record(&r);
+		seen.count = 0;
+		check_int(login_record_each(root_fd, NOW, see, &seen), 0);
+		check(seen.count >= 2); /* the first one may have found the damage */
+	}
+	login_history_add(NULL, &r);
+	login_history_name_client(NULL, SPAN("x"));
 }
 
 struct pending_seen {
@@ -414,6 +616,8 @@ int main(void)
 	check_int(folder_open(AT_FDCWD, root, &root_fd), 0);
 	test_address_buckets();
 	test_account_bucket();
+	test_settle();
+	test_damaged();
 	test_shared();
 	test_sweep();
 	test_plus();
@@ -421,6 +625,7 @@ int main(void)
 	test_plus_mark();
 	test_history();
 	test_last_use();
+	test_history_shared();
 	test_pending();
 	close_fd(&root_fd);
 	check(folder_remove(root));

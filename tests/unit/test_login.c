@@ -1,5 +1,5 @@
 /* Keys and passwords against a compiled configuration. */
-#include "account/login.h"
+#include "account/history.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -518,6 +518,51 @@ static void test_cram_md5(void)
 	sasl_server_free(s);
 }
 
+/* Each mechanism asks once whether its verdict may be told, and is silent when not, good or bad. */
+static void test_verdict(void)
+{
+	static const struct {
+		struct talk talk;
+		bool good;
+	} cases[] = {
+	    {{"PLAIN", SASL_PLAIN, {SPAN("\0user\0pencil")}, {NULL}, SASL_OK}, true},
+	    {{"PLAIN, wrong", SASL_PLAIN, {SPAN("\0user\0pen")}, {NULL}, SASL_BAD_CREDENTIALS},
+		false},
+	    {{"PLAIN, nobody", SASL_PLAIN, {SPAN("\0x\0pencil")}, {NULL}, SASL_BAD_CREDENTIALS},
+		false},
+	    {{"LOGIN", SASL_LOGIN, {NO_RESPONSE, SPAN("user"), SPAN("pencil")},
+		 {"Username:", "Password:"}, SASL_OK},
+		true},
+	};
+	struct sasl_server_options o = tls13();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		directory.good = directory.bad = 0;
+		sasl_server_free(play(&cases[i].talk, &o));
+		check(directory.good == cases[i].good && directory.bad == !cases[i].good);
+		struct talk untold = cases[i].talk;
+		untold.outcome = SASL_UNAVAILABLE;
+		directory.untold = true;
+		sasl_server_free(play(&untold, &o));
+		directory.untold = false;
+	}
+	for (int good = 0; good <= 1; good++) {
+		struct str final cleanup(str_clear) = STR_INIT(1000);
+		struct str challenge cleanup(str_clear) = STR_INIT(SASL_CHALLENGE_MAX_BYTES);
+		make_final(HASH_SHA256, good ? "pencil" : "pen", SPAN("n=user,r=client"),
+		    SPAN("n,,"), "", &final);
+		struct sasl_server *s = sasl_server_new(SASL_SCRAM_SHA_256, &o);
+		check_int(
+		    sasl_server_step(s, SPAN("n,,n=user,r=client"), &challenge), SASL_CONTINUE);
+		directory.good = directory.bad = 0;
+		directory.untold = true;
+		check_int(sasl_server_step(s, str_span(&final), &challenge), SASL_UNAVAILABLE);
+		check_int(challenge.n, 0);
+		check(directory.good == (unsigned)good && directory.bad == (unsigned)!good);
+		directory.untold = false;
+		sasl_server_free(s);
+	}
+}
+
 int main(void)
 {
 	if (crypto_init() < 0)
@@ -526,6 +571,7 @@ int main(void)
 	test_vectors();
 	test_plain();
 	test_external();
+	test_verdict();
 	test_scram_bindings();
 	test_scram_users();
 	test_scram_syntax();
