@@ -321,11 +321,14 @@ def stolen_certificate():
     with open(f"{KEYS}/forged.pem", "w", encoding="ascii") as f:
         f.write("-----BEGIN EC PRIVATE KEY-----\n" + base64.encodebytes(forged).decode()
                 + "-----END EC PRIVATE KEY-----\n" + certificate)
+    with Connection("imap", "yes") as c:
+        assert "PREAUTH" in c.greeting
+    os.unlink(f"{INSTANCE}/run/state/limits.tdb")
     history = os.stat(f"{INSTANCE}/state/history/alice/logins.tdb")
     for protocol in PROTOCOLS:
         for tls12 in False, True:
             try:
-                with Connection(protocol, "forged", tls12=tls12) as c:
+                with Connection(protocol, "forged", tls12=tls12, keep_limits=True) as c:
                     assert False, c.greeting
             except ssl.SSLError as error:
                 assert "decrypt error" in str(error), error

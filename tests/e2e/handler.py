@@ -336,7 +336,8 @@ def sigterm():
         c.expect("a AUTHENTICATE PLAIN", "+ ")
         os.kill(c.process.pid, signal.SIGTERM)
         c.expect(None, "* BYE")
-        assert "login result" not in c.logged()
+        log = c.logged()
+        assert "login result=aborted" in log and log.count("login result=") == 1, log
     with Peer("--implicit-tls", key="yes", program="bin/submit-handler") as c:
         c.reply(None, "220")
         c.reply("EHLO x", "250")
