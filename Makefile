@@ -93,7 +93,7 @@ e2e: tests
 	FLAVOUR=$(FLAVOUR) tests/run e2e
 fuzz:
 	$(MAKE) FLAVOUR=fuzz fuzzers
-	tests/fuzz/run build/fuzz/fuzz $(TIME)
+	tests/fuzz/run build/fuzz/fuzz $(TIME) $(ONLY)
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
 bench: all $(BENCHES)

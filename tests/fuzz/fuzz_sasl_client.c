@@ -1,11 +1,12 @@
 /*
- * A SASL client against a server made of the input: the first byte picks mechanism and connection,
- * each following line is a challenge. SCRAM must never be satisfied, for the server does not know
- * the password. Iteration counts above a few thousand are left out: they are only slow.
+ * A SASL client against a server made of the input: the first byte picks the connection, following
+ * line is a challenge. SCRAM must never be satisfied, for the server does not know the password.
+ * Iteration counts above a few thousand are left out: they are only slow.
  */
 #include <assert.h>
 
 #include "sasl/client.h"
+#include "sasl_mechanism.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0 || crypto_init() < 0)
 		return 0;
-	enum sasl_mechanism m = data[0] % SASL_MECHANISM_COUNT;
+	enum sasl_mechanism m = mechanism_of(data[0]);
 	struct sasl_client_options o = {.username = SPAN("us,er"),
 	    .password = SPAN("pencil"),
 	    .tls = data[0] & 0x10,

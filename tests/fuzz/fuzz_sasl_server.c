@@ -1,10 +1,11 @@
 /*
- * A SASL server: the first byte picks mechanism and connection, each following line is a response.
+ * A SASL server: the first byte picks the connection, each following line is a response.
  * Nobody here knows a password that verifies, so nothing but EXTERNAL may succeed.
  */
 #include <assert.h>
 
 #include "../unit/sasl_directory.h"
+#include "sasl_mechanism.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +22,8 @@ static int credentials(
 	if (user.n % 2 == 0)
 		return 0;
 	struct sasl_verifier *v = ARENA_NEW(arena, struct sasl_verifier);
-	v->stored_key = arena_span(arena, span_of(zeros, hash_bytes(h)));
+	size_t stored_bytes = h == HASH_MD5 ? CRAM_MD5_KEY_BYTES : hash_bytes(h);
+	v->stored_key = arena_span(arena, span_of(zeros, stored_bytes));
 	v->server_key = arena_span(arena, span_of(zeros, hash_bytes(h)));
 	ret->verifiers = v;
 	ret->verifier_count = 1;
@@ -32,13 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0 || crypto_init() < 0)
 		return 0;
-	enum sasl_mechanism m = data[0] % SASL_MECHANISM_COUNT;
-	if (m == SASL_CRAM_MD5)
-		return 0;
+	enum sasl_mechanism m = mechanism_of(data[0]);
 	struct directory directory = {0};
 	struct sasl_server_options o = {.lookup = directory_lookup(&directory),
 	    .binding = {.tls = data[0] & 0x10, .exporter = SPAN("exporter")},
 	    .key_account = data[0] & 0x20 ? SPAN("one") : SPAN_NONE,
+	    .key_address = data[0] & 0x20 ? SPAN("user@example.org") : SPAN_NONE,
 	    .enabled = data[0] & 0x40 ? SASL_SERVER_IMPLEMENTED : 0,
 	    .nonce_for_tests = SPAN("server")};
 	o.lookup.credentials = credentials;
@@ -55,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(!span_starts_with(str_span(&challenge), SPAN("v=")));
 	}
 	assert(outcome != SASL_UNAVAILABLE);
+	assert(directory.good == 0 && directory.bad <= 1);
 	assert(outcome != SASL_OK || (m == SASL_EXTERNAL && data[0] & 0x20));
 	sasl_server_free(s);
 	return 0;
