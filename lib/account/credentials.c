@@ -86,7 +86,7 @@ int credentials_put_password(struct credentials *c, const struct password *p, st
 static int change_password(struct credentials *c, const struct password *p, struct span password,
     uint32_t iterations, bool rehash)
 {
-	struct arena arena cleanup(arena_clear) = {0};
+	struct arena arena cleanup(arena_clear_secret) = {0};
 	struct passwords all = {0};
 	int rc = read_passwords(c, &arena, &all);
 	if (rc < 0 && rc != -ENOENT)
@@ -140,7 +140,7 @@ int credentials_remove_password(struct credentials *c, struct span name)
 	int rc = db_begin(c->db);
 	if (rc < 0)
 		return rc;
-	struct arena arena cleanup(arena_clear) = {0};
+	struct arena arena cleanup(arena_clear_secret) = {0};
 	struct passwords all = {0};
 	rc = read_passwords(c, &arena, &all);
 	struct stored_password *old = rc == 0 ? find_password(&all, name) : NULL;
@@ -159,21 +159,23 @@ int credentials_remove_password(struct credentials *c, struct span name)
 int credentials_get_password(
     struct credentials *c, struct span name, struct arena *a, struct password *ret)
 {
+	struct arena scratch cleanup(arena_clear_secret) = {0};
 	struct passwords all = {0};
-	int rc = read_passwords(c, a, &all);
+	int rc = read_passwords(c, &scratch, &all);
 	if (rc < 0)
 		return rc;
 	const struct stored_password *found = find_password(&all, name);
 	if (!found)
 		return -ENOENT;
 	*ret = found->p;
+	ret->name = arena_span(a, found->p.name);
 	return 0;
 }
 
 int credentials_each_password(
     struct credentials *c, int (*fn)(const struct password *p, void *context), void *context)
 {
-	struct arena arena cleanup(arena_clear) = {0};
+	struct arena arena cleanup(arena_clear_secret) = {0};
 	struct passwords all = {0};
 	int rc = read_passwords(c, &arena, &all);
 	for (size_t i = 0; i < all.count && rc == 0; i++)

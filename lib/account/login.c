@@ -22,7 +22,8 @@ static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, 
 static void put_fake_salt(const struct login_lookup *l, struct span name, struct arena *arena,
     struct sasl_credentials *ret);
 static void read_nobody(int keys_dirfd, enum hash h, struct arena *arena);
-static void canonical_unknown(struct span user, struct str *ret);
+static void canonical_unknown(
+    struct config *config, struct span user, struct arena *arena, struct str *ret);
 static int may_act_as(void *context, struct span account, struct span address, struct arena *arena,
     struct span *ret_address);
 static int open_credentials(int accounts_dirfd, struct span account, struct credentials **ret);
@@ -166,7 +167,7 @@ static int find_credentials(
 		return -EIO; /* without keys/secret, unknown users would be told from known ones */
 	struct span account = SPAN_NONE, canonical = SPAN_NONE;
 	struct sasl_credentials found = {0};
-	int rc = config_find_address(l->config, user, arena, &account, &canonical, NULL);
+	int rc = config_find_user(l->config, user, arena, &account, &canonical);
 	bool known = rc == 0;
 	if (known && may_use(l->config, account, h, arena))
 		rc = read_verifiers(l->accounts_dirfd, account, h, arena, &found);
@@ -201,7 +202,7 @@ void login_unknown_credentials(const struct login_lookup *l, struct span user, s
 	struct str name cleanup(str_clear) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 
 	*ret = (struct sasl_credentials){0};
-	canonical_unknown(user, &name);
+	canonical_unknown(l->config, user, arena, &name);
 	put_fake_salt(l, str_span(&name), arena, ret);
 }
 
@@ -238,12 +239,18 @@ static int read_verifiers(int accounts_dirfd, struct span account, enum hash h, 
 	return rc;
 }
 
-static void canonical_unknown(struct span user, struct str *ret)
+/* By the domain's rules, as a known one's would be. */
+static void canonical_unknown(
+    struct config *config, struct span user, struct arena *arena, struct str *ret)
 {
 	struct str local cleanup(str_clear) = STR_INIT(ADDRESS_MAX_BYTES);
 	struct str domain cleanup(str_clear) = STR_INIT(ADDRESS_MAX_BYTES);
-	if (address_split(user, &local, &domain) == 0 &&
-	    address_fold_local(address_without_tag(str_span(&local)), false, ret) == 0) {
+	struct config_domain rules = {0}; /* of a domain that is not ours: nobody knows */
+	bool is_address = address_split(user, &local, &domain) == 0;
+	if (is_address && config_domain(config, str_span(&domain), arena, &rules) < 0)
+		rules = (struct config_domain){0};
+	if (is_address && address_fold_local(address_without_tag(str_span(&local)),
+			      rules.case_sensitive, ret) == 0) {
 		str_append_char(ret, '@');
 		str_append(ret, str_span(&domain));
 	} else {

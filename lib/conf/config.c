@@ -14,6 +14,10 @@ static int check_format(struct config *c);
 static int fetch(struct config *c, char kind, struct span name, struct arena *a, struct span *ret);
 static int find_owner(struct config *c, struct span local, struct span domain, struct arena *a,
     struct config_owner *ret);
+static int split(struct config *c, struct span address, struct arena *a, struct str *local,
+    struct config_domain *ret_domain);
+static int find_fallback(struct config *c, const struct config_domain *domain, struct span local,
+    struct arena *a, struct config_owner *ret);
 static int find_in_domain(struct config *c, const struct config_domain *domain, struct span local,
     struct arena *a, struct config_owner *ret);
 
@@ -81,20 +85,16 @@ int config_find_address(struct config *c, struct span address, struct arena *a,
     struct span *ret_account, struct span *ret_canonical, bool *ret_local)
 {
 	struct str local cleanup(str_clear) = STR_INIT(ADDRESS_LOCAL_MAX_BYTES);
-	struct str domain_name cleanup(str_clear) = STR_INIT(ADDRESS_DOMAIN_MAX_BYTES);
-	int rc = address_split(address, &local, &domain_name);
-	if (rc < 0)
-		return rc;
 	struct config_domain domain;
-	rc = config_domain(c, str_span(&domain_name), a, &domain);
-	if (rc < 0 && rc != -ENOENT)
-		return rc;
-	if (ret_local)
+	int rc = split(c, address, a, &local, &domain);
+	if (ret_local && (rc == 0 || rc == -ENOENT))
 		*ret_local = rc == 0;
 	if (rc < 0)
 		return rc;
 	struct config_owner owner;
 	rc = find_in_domain(c, &domain, str_span(&local), a, &owner);
+	if (rc == -ENOENT)
+		rc = find_fallback(c, &domain, str_span(&local), a, &owner);
 	if (rc == 0) {
 		*ret_account = owner.account;
 		*ret_canonical = owner.canonical;
@@ -102,7 +102,32 @@ int config_find_address(struct config *c, struct span address, struct arena *a,
 	return rc;
 }
 
-/* The address as it stands, then without "+tag", then the catch-all, then the postmaster. */
+int config_find_user(struct config *c, struct span user, struct arena *a, struct span *ret_account,
+    struct span *ret_canonical)
+{
+	struct str local cleanup(str_clear) = STR_INIT(ADDRESS_LOCAL_MAX_BYTES);
+	struct config_domain domain;
+	struct config_owner owner;
+	int rc = split(c, user, a, &local, &domain);
+	if (rc == 0)
+		rc = find_in_domain(c, &domain, str_span(&local), a, &owner);
+	if (rc == 0) {
+		*ret_account = owner.account;
+		*ret_canonical = owner.canonical;
+	}
+	return rc;
+}
+
+/* -ENOENT: not a domain of ours. */
+static int split(struct config *c, struct span address, struct arena *a, struct str *local,
+    struct config_domain *ret_domain)
+{
+	struct str domain_name cleanup(str_clear) = STR_INIT(ADDRESS_DOMAIN_MAX_BYTES);
+	int rc = address_split(address, local, &domain_name);
+	return rc < 0 ? rc : config_domain(c, str_span(&domain_name), a, ret_domain);
+}
+
+/* The address as it stands, then without "+tag". */
 static int find_in_domain(struct config *c, const struct config_domain *domain, struct span local,
     struct arena *a, struct config_owner *ret)
 {
@@ -113,13 +138,19 @@ static int find_in_domain(struct config *c, const struct config_domain *domain, 
 	int rc = find_owner(c, whole, domain->name, a, ret);
 	if (rc == -ENOENT && base.n < whole.n)
 		rc = find_owner(c, base, domain->name, a, ret);
-	if (rc != -ENOENT)
-		return rc;
+	return rc;
+}
+
+/* The catch-all, then the postmaster. */
+static int find_fallback(struct config *c, const struct config_domain *domain, struct span local,
+    struct arena *a, struct config_owner *ret)
+{
 	struct config_owner other = {.account = domain->catch_all};
-	if (other.account.n == 0 && span_equal_nocase(base, SPAN("postmaster"))) {
+	if (other.account.n == 0 &&
+	    span_equal_nocase(address_without_tag(local), SPAN("postmaster"))) {
 		/* RFC 5321 §4.5.1: every domain has a postmaster. */
 		struct config_global global;
-		rc = config_global(c, a, &global);
+		int rc = config_global(c, a, &global);
 		if (rc < 0)
 			return rc;
 		other.account = global.postmaster;

@@ -59,6 +59,12 @@ must_use int config_account(
  */
 must_use int config_find_address(struct config *c, struct span address, struct arena *a,
     struct span *ret_account, struct span *ret_canonical, bool *ret_local);
+/*
+ * The same for a user name, which must be a configured address: whoever knows the password of the
+ * catch-all's account is not everybody in the domain.
+ */
+must_use int config_find_user(struct config *c, struct span user, struct arena *a,
+    struct span *ret_account, struct span *ret_canonical);
 
 struct config_domain {
 	struct span name;

@@ -116,6 +116,7 @@ static int start(struct decision *d)
 	s->facts.peer_address = u->peer_address;
 	s->facts.local_address = u->local_address;
 	d->guard.handler = u->handler;
+	d->guard.enabled = u->global.sasl_mechanisms & u->mechanisms;
 	d->guard.config_fd = u->config_fd;
 	d->guard.lookup.config = u->config;
 	d->guard.lookup.accounts_dirfd = u->accounts_fd;
@@ -257,7 +258,7 @@ static int judge_key(struct decision *d, const struct message_facts *f)
 /* Spec: none without TLS (the gate asks only where the listener allows it); see each line. */
 static unsigned offered_mechanisms(const struct decision *d, const struct message_facts *f)
 {
-	unsigned set = d->session.global.sasl_mechanisms & d->setup->mechanisms;
+	unsigned set = d->guard.enabled;
 	const struct sasl_binding *b = &f->binding;
 	bool can_bind = f->tls && (span_is_set(b->exporter) || span_is_set(b->unique) ||
 				      span_is_set(b->server_end_point));

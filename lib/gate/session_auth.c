@@ -18,8 +18,7 @@ static enum step judge(struct decision *d, const struct sasl_result *r, enum sas
 static enum step accept_login(struct decision *d, const struct sasl_result *r);
 static enum step fail_login(struct decision *d, const struct sasl_result *r,
     enum login_result result, enum refusal refusal, struct span text);
-static void record_failure(
-    struct decision *d, const struct sasl_result *r, enum login_result result);
+static void note_failure(struct decision *d, const struct sasl_result *r, enum login_result result);
 
 static void sleep_ms(int64_t ms)
 {
@@ -102,7 +101,8 @@ enum step session_handle_auth(struct decision *d)
 		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
 	enum step step = converse(d, sasl, a.initial, &outcome, &aborted);
 	if (step == STEP_END) /* hung up */
-		record_failure(d, sasl_server_result(sasl), LOGIN_ABORTED);
+		note_failure(d, sasl_server_result(sasl),
+		    session_result_of(outcome, sasl_server_result(sasl)));
 	else if (step == STEP_GO_ON && aborted != REFUSAL_COUNT)
 		step = fail_login(d, sasl_server_result(sasl), LOGIN_ABORTED, aborted, SPAN_NONE);
 	else if (step == STEP_GO_ON)
@@ -121,7 +121,7 @@ static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
 	    .binding = d->session.facts.binding,
 	    .key_account = binds ? d->key.key.account : SPAN_NONE,
 	    .key_address = d->key_is_known ? d->key.key.address : SPAN_NONE,
-	    .enabled = d->session.global.sasl_mechanisms & d->setup->mechanisms,
+	    .enabled = d->guard.enabled,
 	};
 	return sasl_server_new(m, &options);
 }
@@ -208,11 +208,13 @@ static enum step converse(struct decision *d, struct sasl_server *sasl, struct s
 		bool has_said_nothing = response.n == 0;
 		if ((type == MESSAGE_GOODBYE || type == MESSAGE_ABORT) && has_said_nothing)
 			note_given_up(d, sasl_server_result(sasl)->mechanism);
+		*ret_outcome = sasl_server_abandoned(sasl);
 		if (type == MESSAGE_GOODBYE)
 			return STEP_END;
 		if (type == MESSAGE_ABORT && body.n == 1 &&
 		    (unsigned char)body.p[0] < ARRAY_SIZE(refusals)) {
-			*ret_refusal = refusals[(unsigned char)body.p[0]];
+			if (*ret_outcome == SASL_MALFORMED) /* else it has failed before */
+				*ret_refusal = refusals[(unsigned char)body.p[0]];
 			return STEP_GO_ON;
 		}
 		if (type != MESSAGE_RESPONSE)
@@ -308,15 +310,9 @@ static enum step accept_login(struct decision *d, const struct sasl_result *r)
 static enum step fail_login(struct decision *d, const struct sasl_result *r,
     enum login_result result, enum refusal refusal, struct span text)
 {
-	bool is_guess = result == LOGIN_BAD_CREDENTIALS || result == LOGIN_WRONG_ACCOUNT ||
-			result == LOGIN_BAD_BINDING;
 	bool is_free = result == LOGIN_UNKNOWN_KEY && !d->unknown_key_tried;
 
-	record_failure(d, r, result);
-	if (is_guess && !d->counted) {
-		d->counted_as = span_is_set(d->counted_as) ? d->counted_as : r->named_account;
-		(void)settle(d, false); /* it is refused in any case */
-	}
+	note_failure(d, r, result);
 	if (result == LOGIN_UNKNOWN_KEY)
 		d->unknown_key_tried = true;
 	if (!is_free)
@@ -325,9 +321,11 @@ static enum step fail_login(struct decision *d, const struct sasl_result *r,
 	    d, refusal, refusal == REFUSAL_LIMITED || d->failures >= SESSION_FAILURES_MAX, text);
 }
 
-static void record_failure(
-    struct decision *d, const struct sasl_result *r, enum login_result result)
+/* In history, log and limits. */
+static void note_failure(struct decision *d, const struct sasl_result *r, enum login_result result)
 {
+	bool is_guess = result == LOGIN_BAD_CREDENTIALS || result == LOGIN_WRONG_ACCOUNT ||
+			result == LOGIN_BAD_BINDING;
 	bool key_is_ours = d->key.result != LOGIN_UNKNOWN_KEY && d->key.result != LOGIN_UNAVAILABLE;
 	bool is_counted_as_account =
 	    span_is_set(d->counted_as) && !span_starts_with(d->counted_as, SPAN("."));
@@ -342,4 +340,8 @@ static void record_failure(
 	if (!span_is_set(attempt.account) && key_is_ours)
 		attempt.account = d->key.key.account;
 	session_record(d, &attempt);
+	if (is_guess && !d->counted) {
+		d->counted_as = span_is_set(d->counted_as) ? d->counted_as : r->named_account;
+		(void)settle(d, false); /* it is refused in any case */
+	}
 }

@@ -19,7 +19,7 @@ static void remember_pending(const struct decision *d);
 static int open_history_folder(const struct decision *d, struct span account, int *ret);
 static void add_to_history(
     const struct session *s, struct login_history *h, const struct session_attempt *a);
-static enum step refuse_withdrawn(
+static enum step refuse_login(
     struct decision *d, enum login_result result, struct session_attempt *attempt);
 static void forget_secret(struct decision *d);
 static int open_folder(const struct decision *d, int parent, int *ret);
@@ -55,7 +55,7 @@ enum step session_say_yes(struct decision *d, struct span user)
 	if (rc < 0) {
 		d->handler->log(
 		    LOG_LEVEL_ERROR, "account %.*s: %s", SPAN_ARG(s->login.account), strerror(-rc));
-		return session_refuse(d, REFUSAL_UNAVAILABLE, true, SPAN_NONE);
+		return refuse_login(d, LOGIN_UNAVAILABLE, &attempt);
 	}
 	/*
 	 * What was found out before is up to GATE_TOTAL_MS old. Withdrawn from now on, it is noticed by
@@ -63,7 +63,7 @@ enum step session_say_yes(struct decision *d, struct span user)
 	 */
 	enum login_result result = session_still_valid(s);
 	if (result != LOGIN_OK)
-		return refuse_withdrawn(d, result, &attempt);
+		return refuse_login(d, result, &attempt);
 	session_record(d, &attempt);
 	remember_pending(d);
 	note_success(d);
@@ -76,7 +76,7 @@ enum step session_say_yes(struct decision *d, struct span user)
 	return message_send(d->gate, MESSAGE_HANDOVER, SPAN_NONE) < 0 ? STEP_NONSENSE : STEP_YES;
 }
 
-static enum step refuse_withdrawn(
+static enum step refuse_login(
     struct decision *d, enum login_result result, struct session_attempt *attempt)
 {
 	struct config_account account = {0};
@@ -516,7 +516,7 @@ struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m)
 	    .binding = s->facts.binding,
 	    .key_account = s->login.account,
 	    .key_address = s->login.address,
-	    .enabled = s->global.sasl_mechanisms,
+	    .enabled = s->guard->enabled,
 	};
 	return sasl_server_new(m, &options);
 }
@@ -554,7 +554,9 @@ enum login_result session_sasl_end(
     struct session *s, const struct sasl_server *sasl, enum sasl_outcome o)
 {
 	const struct sasl_result *r = sasl_server_result(sasl);
-	enum login_result result = session_result_of(o, r);
+	bool is_broken_off = o == SASL_CONTINUE || o == SASL_MALFORMED;
+	enum login_result result =
+	    session_result_of(is_broken_off ? sasl_server_abandoned(sasl) : o, r);
 	struct login_password password = {0};
 	unsigned scope = s->protocol == PROTOCOL_IMAP ? SCOPE_IMAP : SCOPE_SUBMISSION;
 

@@ -112,7 +112,7 @@ static int authenticate(struct connection *c, const struct peer *p, struct smtp_
 	bool has_key = p->client_key.n > 0;
 	if (!p->username.n && !has_key)
 		return 0;
-	if (smtp_client_mechanisms(c->client) == 0 && has_key && !p->password.n)
+	if (smtp_client_mechanisms(c->client) == 0 && has_key)
 		return 0; /* a server that knows the key needs no AUTH */
 	struct sasl_client_options o = {
 	    .username = p->username,
@@ -326,9 +326,11 @@ static int peer_of_transport(struct worker *w, struct peer *p, struct queue_atte
 	};
 	int error = read_secret(t->password_file, &w->arena, &p->password);
 	struct span failed = t->password_file;
-	while (p->password.n && (p->password.data[p->password.n - 1] == '\n' ||
-				    p->password.data[p->password.n - 1] == '\r'))
-		str_truncate(&p->password, p->password.n - 1);
+	struct span line = str_span(&p->password), rest;
+	(void)span_cut(line, '\n', &line, &rest); /* the last line may have no end */
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	str_truncate(&p->password, line.n);
 	if (!error) {
 		failed = t->client_key_file;
 		error = read_secret(failed, &w->arena, &p->client_key);

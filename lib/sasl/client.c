@@ -36,7 +36,8 @@ static bool is_possible(const struct sasl_client_options *o, enum sasl_mechanism
 	if (!span_is_set(o->password))
 		return false;
 	if (m == SASL_PLAIN || m == SASL_LOGIN)
-		return o->allowed || (o->tls && o->tls_verified);
+		return (o->allowed && !(o->allowed & SASL_WITHOUT_CLEAR_PASSWORD)) ||
+		       (o->tls && o->tls_verified);
 	if (sasl_is_plus(m))
 		return o->tls &&
 		       (span_is_set(o->binding.exporter) || span_is_set(o->binding.unique) ||
@@ -99,7 +100,7 @@ void sasl_client_free(struct sasl_client *c)
 	scram_client_clear(c);
 	str_clear(&c->username);
 	str_clear_secret(&c->password);
-	arena_clear(&c->arena);
+	arena_clear(&c->arena); /* bindings and nonce */
 	free(c);
 }
 

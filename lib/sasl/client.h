@@ -16,10 +16,11 @@ struct sasl_client_options {
 	bool has_client_key;
 	bool tls, tls_verified;
 	struct sasl_binding binding;
-	unsigned offered; /* what the server announced */
+	unsigned offered;	 /* what the server announced */
+	bool offered_other_plus; /* and some name in -PLUS that is not one of ours */
 	/*
-	 * What the configuration allows, then taken at its word: PLAIN and LOGIN on any connection. 0:
-	 * all, but PLAIN and LOGIN under verified TLS only.
+	 * What the configuration allows; 0: all. PLAIN and LOGIN go out under verified TLS only, unless
+	 * nothing else is allowed: then the configuration is taken at its word.
 	 */
 	unsigned allowed;
 	struct span nonce_for_tests;

@@ -69,10 +69,7 @@ static void choose_binding(struct sasl_client *c)
 	}
 	bool could_bind = c->options.tls && (span_is_set(b->exporter) || span_is_set(b->unique) ||
 						span_is_set(b->server_end_point));
-	bool plus_offered = false;
-	for (enum sasl_mechanism m = 0; m < SASL_MECHANISM_COUNT; m++)
-		plus_offered = plus_offered || (sasl_is_plus(m) && c->options.offered & 1u << m);
-	if (could_bind && !plus_offered)
+	if (could_bind && !(c->options.offered & SASL_ALL_PLUS) && !c->options.offered_other_plus)
 		s->flag = "y";
 }
 
@@ -126,8 +123,12 @@ static int parse_server_first(
 		return refuse(ret_error, "the server demands a SCRAM extension that nobody knows");
 	if (span_index(message, '\0') != SIZE_MAX || !scram_attribute(&rest, 'r', &ret->nonce) ||
 	    !scram_attribute(&rest, 's', &ret->salt) || !scram_attribute(&rest, 'i', &value) ||
-	    span_to_u64(value, UINT32_MAX, &ret->iterations) < 0)
+	    value.n == 0 || value.p[0] == '0' || /* posit-number */
+	    span_to_u64(value, UINT32_MAX, &ret->iterations) < 0 ||
+	    scram_extensions(rest, message) == SCRAM_EXTENSIONS_MALFORMED)
 		return refuse(ret_error, "the server's first SCRAM message is malformed");
+	if (scram_extensions(rest, message) == SCRAM_EXTENSION_MANDATORY)
+		return refuse(ret_error, "the server demands a SCRAM extension that nobody knows");
 	if (!scram_is_printable(ret->nonce) || !span_starts_with(ret->nonce, own) ||
 	    ret->nonce.n < own.n + SERVER_NONCE_MIN_CHARS)
 		return refuse(ret_error, "the server's nonce does not continue ours");
@@ -175,7 +176,8 @@ static int check_server_final(struct sasl_client *c, struct span message, struct
 		return refuse_error(ret_error, value);
 	struct str signature cleanup(str_clear) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 	size_t n = hash_bytes(sasl_hash(c->mechanism));
-	if (!scram_attribute(&rest, 'v', &value) || base64_decode(value, &signature) < 0)
+	if (!scram_attribute(&rest, 'v', &value) || base64_decode(value, &signature) < 0 ||
+	    scram_extensions(rest, message) != SCRAM_EXTENSIONS_GOOD)
 		return refuse(ret_error, "the server's last SCRAM message is malformed");
 	if (!secret_equal(str_span(&signature), span_of(c->scram.signature, n)))
 		return refuse(

@@ -32,6 +32,24 @@ bool scram_attribute(struct span *rest, char letter, struct span *ret_value)
 	return true;
 }
 
+enum scram_extensions scram_extensions(struct span rest, struct span message)
+{
+	static const char taken[] = "anrcsipve";
+	bool is_mandatory = false;
+	if (message.n > 0 && message.p[message.n - 1] == ',')
+		return SCRAM_EXTENSIONS_MALFORMED; /* which scram_attribute() does not tell */
+	while (rest.n > 0) {
+		struct span extension;
+		(void)span_cut(rest, ',', &extension, &rest); /* the last one has no comma */
+		if (extension.n < 3 || extension.p[1] != '=' ||
+		    !ascii_is_alpha((unsigned char)extension.p[0]) ||
+		    memchr(taken, extension.p[0], sizeof(taken) - 1))
+			return SCRAM_EXTENSIONS_MALFORMED;
+		is_mandatory = is_mandatory || extension.p[0] == 'm';
+	}
+	return is_mandatory ? SCRAM_EXTENSION_MANDATORY : SCRAM_EXTENSIONS_GOOD;
+}
+
 bool scram_is_printable(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -31,15 +31,7 @@ void sasl_server_free(struct sasl_server *s)
 	if (!s)
 		return;
 	sasl_scram_wipe(s);
-	for (size_t i = 0; i < s->credentials.verifier_count; i++) {
-		/* They live in our arena; const is for everybody else. */
-		const struct sasl_verifier *v = &s->credentials.verifiers[i];
-		const struct span secrets[] = {v->stored_key, v->server_key};
-		for (size_t k = 0; k < ARRAY_SIZE(secrets); k++)
-			if (secrets[k].n)
-				explicit_bzero((void *)(uintptr_t)secrets[k].p, secrets[k].n);
-	}
-	arena_clear(&s->arena);
+	arena_clear_secret(&s->arena); /* verifiers, of other hashes and names, too */
 	free(s);
 }
 
@@ -82,6 +74,11 @@ static enum sasl_outcome step(struct sasl_server *s, struct span response, struc
 static bool is_client_first(enum sasl_mechanism m)
 {
 	return m != SASL_LOGIN && m != SASL_CRAM_MD5;
+}
+
+enum sasl_outcome sasl_server_abandoned(const struct sasl_server *s)
+{
+	return sasl_is_scram(s->mechanism) ? sasl_scram_abandoned(s) : SASL_MALFORMED;
 }
 
 const struct sasl_result *sasl_server_result(const struct sasl_server *s)

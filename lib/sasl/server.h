@@ -29,6 +29,9 @@ struct span sasl_name(enum sasl_mechanism m);
 /* By name, letters of any case; SASL_MECHANISM_COUNT when there is none. */
 enum sasl_mechanism sasl_by_name(struct span name);
 bool sasl_is_plus(enum sasl_mechanism m);
+#define SASL_ALL_PLUS                                                    \
+	(1u << SASL_SCRAM_SHA_512_PLUS | 1u << SASL_SCRAM_SHA_256_PLUS | \
+	    1u << SASL_SCRAM_SHA_1_PLUS)
 bool sasl_is_scram(enum sasl_mechanism m);
 enum hash sasl_hash(enum sasl_mechanism m); /* of a SCRAM mechanism */
 
@@ -123,6 +126,11 @@ void sasl_server_free(struct sasl_server *s); /* NULL is fine; wipes secrets */
  */
 enum sasl_outcome sasl_server_step(
     struct sasl_server *s, struct span response, struct str *challenge);
+/*
+ * What an exchange comes to whose client broke off, said nonsense or is gone: the failure that it was
+ * told already (SCRAM's "e=…"), or SASL_MALFORMED.
+ */
+enum sasl_outcome sasl_server_abandoned(const struct sasl_server *s);
 const struct sasl_result *sasl_server_result(const struct sasl_server *s);
 
 /* RFC 5802 §3: StoredKey and ServerKey of a password that passed text_opaque_string(): hash_bytes(h) each. */

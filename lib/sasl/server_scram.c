@@ -63,6 +63,7 @@ struct client_first {
 };
 struct client_final {
 	struct span binding, nonce, proof, without_proof;
+	bool mandatory_extension;
 };
 
 static enum sasl_outcome client_first(
@@ -101,6 +102,12 @@ void sasl_scram_wipe(struct sasl_server *s)
 {
 	if (s->scram)
 		explicit_bzero(s->scram, sizeof(*s->scram));
+}
+
+enum sasl_outcome sasl_scram_abandoned(const struct sasl_server *s)
+{
+	bool has_failed = s->scram && s->scram->phase == FINISH && s->scram->outcome != SASL_OK;
+	return has_failed ? s->scram->outcome : SASL_MALFORMED;
 }
 
 static enum sasl_outcome client_first(
@@ -171,8 +178,7 @@ static enum scram_error choose_binding(struct sasl_server *s, struct span flag)
 	}
 	if (span_equal(flag, SPAN("y"))) {
 		/* The client could bind and believes that we cannot: somebody cut our list. */
-		enum sasl_mechanism plus = sasl_is_plus(m) ? m : m - 1;
-		bool enabled = binding->tls && s->options.enabled & 1u << plus;
+		bool enabled = binding->tls && s->options.enabled & SASL_ALL_PLUS;
 		return enabled || sasl_is_plus(m) ? SERVER_DOES_SUPPORT_BINDING : NO_ERROR;
 	}
 	return sasl_is_plus(m) ? BINDINGS_DONT_MATCH : NO_ERROR;
@@ -203,9 +209,13 @@ static bool parse_client_first(struct span message, struct client_first *ret)
 		ret->mandatory_extension = true;
 		return true;
 	}
-	return scram_attribute(&rest, 'n', &ret->username) && ret->username.n > 0 &&
-	       scram_attribute(&rest, 'r', &ret->nonce) && scram_is_printable(ret->nonce) &&
-	       ret->nonce.n <= CLIENT_NONCE_MAX_BYTES;
+	if (!scram_attribute(&rest, 'n', &ret->username) || ret->username.n == 0 ||
+	    !scram_attribute(&rest, 'r', &ret->nonce) || !scram_is_printable(ret->nonce) ||
+	    ret->nonce.n > CLIENT_NONCE_MAX_BYTES)
+		return false;
+	enum scram_extensions extensions = scram_extensions(rest, message);
+	ret->mandatory_extension = extensions == SCRAM_EXTENSION_MANDATORY;
+	return extensions != SCRAM_EXTENSIONS_MALFORMED;
 }
 
 static enum sasl_outcome client_final(
@@ -215,6 +225,8 @@ static enum sasl_outcome client_final(
 	struct client_final final;
 	if (!parse_client_final(message, &final))
 		return SASL_MALFORMED;
+	if (final.mandatory_extension)
+		return fail(s, EXTENSIONS_NOT_SUPPORTED, challenge);
 	struct str proof cleanup(str_clear_secret) = STR_INIT(SASL_MESSAGE_MAX_BYTES);
 	enum scram_error error = check_client_final(s, &final, &proof);
 	if (error)
@@ -251,23 +263,20 @@ static enum sasl_outcome client_final(
  */
 static bool parse_client_final(struct span message, struct client_final *ret)
 {
-	struct span rest = message;
-	if (span_index(message, '\0') != SIZE_MAX || !scram_attribute(&rest, 'c', &ret->binding) ||
+	size_t comma = span_last_index(message, ',');
+	if (span_index(message, '\0') != SIZE_MAX || comma == SIZE_MAX)
+		return false;
+	struct span rest = span_from(message, comma + 1);
+	ret->without_proof = span_sub(message, 0, comma);
+	if (!scram_attribute(&rest, 'p', &ret->proof))
+		return false;
+	rest = ret->without_proof;
+	if (!scram_attribute(&rest, 'c', &ret->binding) ||
 	    !scram_attribute(&rest, 'r', &ret->nonce))
 		return false;
-	for (;;) {
-		size_t proof_at = message.n - rest.n;
-		struct span extension;
-		if (scram_attribute(&rest, 'p', &ret->proof)) {
-			ret->without_proof = span_sub(message, 0, proof_at - 1);
-			return rest.n == 0 && message.p[message.n - 1] != ',';
-		}
-		if (rest.n == 0)
-			return false;
-		(void)span_cut(rest, ',', &extension, &rest); /* rest is looked at above */
-		if (extension.n < 3 || extension.p[1] != '=')
-			return false;
-	}
+	enum scram_extensions extensions = scram_extensions(rest, ret->without_proof);
+	ret->mandatory_extension = extensions == SCRAM_EXTENSION_MANDATORY;
+	return extensions != SCRAM_EXTENSIONS_MALFORMED;
 }
 
 /* Everything but the proof itself, which is decoded. */

@@ -29,6 +29,7 @@ enum sasl_outcome sasl_cram_md5_step(
 enum sasl_outcome sasl_scram_step(
     struct sasl_server *s, struct span response, struct str *challenge);
 void sasl_scram_wipe(struct sasl_server *s);
+enum sasl_outcome sasl_scram_abandoned(const struct sasl_server *s);
 
 /* server.c */
 /* Fills s->credentials. SASL_CONTINUE: go on, also for unknown users; else the outcome. */

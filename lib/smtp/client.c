@@ -50,6 +50,7 @@ int smtp_client_hello(struct smtp_client *c, struct smtp_outcome *ret_outcome)
 {
 	struct smtp_outcome o;
 	c->extensions = c->mechanisms = 0;
+	c->other_plus = false;
 	c->size_max = 0;
 	if (!c->dead)
 		stream_format(c->stream, "EHLO %s\r\n", c->ehlo_name.data);
@@ -57,6 +58,7 @@ int smtp_client_hello(struct smtp_client *c, struct smtp_outcome *ret_outcome)
 	if (error == 0 &&
 	    o.result == SMTP_RESULT_PERMANENT) { /* RFC 5321 §3.2: a server that knows HELO only */
 		c->extensions = c->mechanisms = 0;
+		c->other_plus = false;
 		stream_format(c->stream, "HELO %s\r\n", c->ehlo_name.data);
 		error = smtp_client_answer(c, SMTP_WAIT_COMMAND, "HELO", &o);
 	}
@@ -83,6 +85,7 @@ int smtp_client_starttls(struct smtp_client *c, struct smtp_outcome *ret_outcome
 		return smtp_client_refused(c, &o, ret_outcome);
 	}
 	c->extensions = c->mechanisms = 0;
+	c->other_plus = false;
 	return 0;
 }
 
@@ -210,7 +213,10 @@ static void take_mechanisms(struct smtp_client *c, struct span words)
 	struct span word;
 	while (span_next_word(&words, " ", &word)) {
 		enum sasl_mechanism m = sasl_by_name(word);
+		struct span suffix = span_from(word, word.n - MIN(word.n, (size_t)5));
 		if (m != SASL_MECHANISM_COUNT)
 			c->mechanisms |= 1u << m;
+		else if (span_equal_nocase(suffix, SPAN("-PLUS")))
+			c->other_plus = true;
 	}
 }

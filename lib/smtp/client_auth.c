@@ -16,6 +16,7 @@ int smtp_client_auth(struct smtp_client *c, const struct sasl_client_options *op
 	struct smtp_outcome outcome;
 	enum sasl_mechanism m;
 	const unsigned clear_text = 1u << SASL_PLAIN | 1u << SASL_LOGIN;
+	o.offered_other_plus = c->other_plus;
 	o.offered = o.tls ? c->mechanisms : c->mechanisms & ~clear_text;
 	if (c->dead)
 		return smtp_client_refused(c, &c->death, ret_outcome);

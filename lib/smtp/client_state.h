@@ -17,6 +17,7 @@ struct smtp_client {
 	struct str ehlo_name;
 	int timeout_ms; /* 0: by enum smtp_wait */
 	unsigned extensions, mechanisms;
+	bool other_plus; /* a mechanism in -PLUS that we do not know is offered */
 	uint64_t size_max;
 	bool dead; /* the session is over: `death` says why */
 	struct smtp_outcome death;

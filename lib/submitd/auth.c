@@ -39,6 +39,10 @@ void server_auth(struct server *v, const struct smtp_command *c, struct arena *s
 	/* A cut-off exchange is recorded too: as malformed, which is what it was. */
 	enum login_result result = session_sasl_end(s, sasl, outcome);
 	sasl_server_free(sasl);
+	if (e != EXCHANGE_LOST && outcome == SASL_MALFORMED && result != LOGIN_ABORTED) {
+		e = EXCHANGE_DONE; /* it had failed before */
+		outcome = SASL_BAD_CREDENTIALS;
+	}
 	switch (e) {
 	case EXCHANGE_GO_ON: /* never comes out of converse() */
 	case EXCHANGE_DONE:

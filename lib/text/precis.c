@@ -16,6 +16,8 @@ enum derived { ALLOWED, DISALLOWED, CONTEXT };
 struct code_points {
 	uint32_t *p;
 	size_t n;
+	/* anywhere in it: ٠…٩, ۰…۹, Hiragana, Katakana or Han */
+	bool has_arabic_digits, has_extended_digits, has_kana_or_han;
 };
 
 static int to_code_points(struct span password, struct code_points *ret);
@@ -26,8 +28,7 @@ static bool is_old_hangul_jamo(uint32_t c);
 static bool has_compatibility_form(uint32_t c);
 static bool context_allows(const struct code_points *s, size_t at);
 static bool zwnj_joins(const struct code_points *s, size_t at);
-static bool any_in_range(const struct code_points *s, uint32_t from, uint32_t to);
-static bool any_kana_or_han(const struct code_points *s);
+static void look_around(struct code_points *s);
 static bool has_script(uint32_t c, const char *name);
 
 static void code_points_clear(struct code_points *s)
@@ -78,7 +79,8 @@ static int to_code_points(struct span password, struct code_points *ret)
 	uint32_t *p = u32_normalize(UNINORM_NFC, raw.p, raw.n, NULL, &n);
 	if (!p)
 		return -ENOMEM;
-	*ret = (struct code_points){p, n};
+	*ret = (struct code_points){.p = p, .n = n};
+	look_around(ret);
 	return 0;
 }
 
@@ -175,12 +177,12 @@ static bool context_allows(const struct code_points *s, size_t at)
 	case 0x0375: /* A.4 */ return after && has_script(after, "Greek");
 	case 0x05f3: /* A.5 */
 	case 0x05f4: /* A.6 */ return before && has_script(before, "Hebrew");
-	case 0x30fb: /* A.7 */ return any_kana_or_han(s);
+	case 0x30fb: /* A.7 */ return s->has_kana_or_han;
 	default: break;
 	}
 	if (c >= 0x0660 && c <= 0x0669) /* A.8 */
-		return !any_in_range(s, 0x06f0, 0x06f9);
-	return c >= 0x06f0 && c <= 0x06f9 && !any_in_range(s, 0x0660, 0x0669); /* A.9 */
+		return !s->has_extended_digits;
+	return c >= 0x06f0 && c <= 0x06f9 && !s->has_arabic_digits; /* A.9 */
 }
 
 /* (Joining_Type:{L,D})(Joining_Type:T)*\u200C(Joining_Type:T)*(Joining_Type:{R,D}) */
@@ -198,23 +200,16 @@ static bool zwnj_joins(const struct code_points *s, size_t at)
 	       (type_right == UC_JOINING_TYPE_R || type_right == UC_JOINING_TYPE_D);
 }
 
-static bool any_in_range(const struct code_points *s, uint32_t from, uint32_t to)
+/* What the rules of RFC 5892 appendix A ask of the whole string: once, or it would be quadratic. */
+static void look_around(struct code_points *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->p[i] >= from && s->p[i] <= to)
-			return true;
+		uint32_t c = s->p[i];
+		s->has_arabic_digits = s->has_arabic_digits || (c >= 0x0660 && c <= 0x0669);
+		s->has_extended_digits = s->has_extended_digits || (c >= 0x06f0 && c <= 0x06f9);
+		s->has_kana_or_han = s->has_kana_or_han || has_script(c, "Hiragana") ||
+				     has_script(c, "Katakana") || has_script(c, "Han");
 	}
-	return false;
-}
-
-static bool any_kana_or_han(const struct code_points *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (has_script(s->p[i], "Hiragana") || has_script(s->p[i], "Katakana") ||
-		    has_script(s->p[i], "Han"))
-			return true;
-	}
-	return false;
 }
 
 static bool has_script(uint32_t c, const char *name)

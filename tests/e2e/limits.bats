@@ -25,6 +25,7 @@ play() {
 @test "a full address bucket: delay, then BYE or 421 before anything is looked at" { play full_address; }
 @test "a full account bucket does not lock out whoever logged in before" { play full_account; }
 @test "guesses side by side: no more are answered than a bucket holds" { play guesses_at_once; }
+@test "a SCRAM guess counts however the client takes its failure" { play guesses_broken_off; }
 @test "a full network bucket does not lock out whoever logged in before" { play neighbours; }
 @test "guesses over a key are bounded on any number of connections" { play guesses_over_key; }
 @test "a success takes back its own failures only" { play success_clears_own_pair; }

@@ -13,7 +13,7 @@ import threading
 import time
 
 from peer import BUILD, INSTANCE, KEYS
-from sasl_client import Connection, plain, scram
+from sasl_client import Connection, Scram, plain, scram
 
 ALICE, BOB, CRAM = "alice@example.org", "bob@example.org", "cram@example.org"
 RIGHT = "wonderland-alice"
@@ -132,6 +132,33 @@ def guesses_at_once():
     together([lambda i=i: guess(i) for i in range(40)])
     assert 5 <= len(told) <= 11, told  # a bucket of ten, and what leaks meanwhile
     assert may_log_in("imap", ALICE, RIGHT, source="127.1.2.1") is None
+
+
+def guesses_broken_off():
+    """A SCRAM guess counts and is recorded however the client takes its failure; as does one over a key."""
+    answers = {"*": "credentials", "!!!": "credentials", "A" * 20000: "credentials", None: None}
+    for protocol, key in ("imap", None), ("submission", None), ("submission", "yes"):
+        for answer, end in answers.items():
+            forget_attempts()
+            with connect(protocol, key=key, source="127.1.3.1") as c:
+                s = Scram("SCRAM-SHA-256", ALICE, "not it")
+                error = c.challenge(c.respond(s.final(c.challenge(c.begin("SCRAM-SHA-256", s.first())))))
+                assert error == b"e=invalid-proof", error
+                if answer is not None:
+                    c.end(c.ask(answer), end)
+            log = c.logged()
+            assert "result=bad-credentials" in log and "result=aborted" not in log, log
+            rows = [r["result"] for r in json.loads(postern("logins", "--json", "alice"))]
+            assert rows[-1] == "bad-credentials", rows
+    forget_attempts()
+    for i in range(12):
+        with connect("imap", source="127.1.3.2") as c:
+            if not c.greeting.startswith("* OK"):
+                break
+            s = Scram("SCRAM-SHA-256", ALICE, "not it")
+            c.challenge(c.respond(s.final(c.challenge(c.begin("SCRAM-SHA-256", s.first())))))
+        c.logged()  # it has ended
+    assert i in (10, 11), i
 
 
 def neighbours():

@@ -12,3 +12,4 @@ setup_file() { make_authentication_instance; }
 @test "passwords: PRECIS OpaqueString at login (RFC 8265 4.2)" { play precis_login; }
 @test "passwords: what cannot be set" { play precis_set; }
 @test "SCRAM-SHA-512 and CRAM-MD5 where they are enabled (RFC 2195)" { play extra_mechanisms; }
+@test "names in case-sensitive and catch-all domains" { play case_sensitive; }

@@ -374,6 +374,25 @@ static void test_look_ups(struct config *c)
 			printf("#   %d %d %.*s %.*s\n", rc, local, SPAN_ARG(account),
 			    SPAN_ARG(canonical));
 	}
+	/* User names are configured addresses: neither the catch-all's, nor the postmaster's. */
+	static const struct {
+		const char *user, *account;
+	} users[] = {
+	    {"ANNA+lists@Example.ORG", "anna"},
+	    {"Ba\xcc\x88r@xn--bcher-kva.example", "bernd"},
+	    {"b\xc3\xa4r@xn--bcher-kva.example", ""},
+	    {"anybody@xn--bcher-kva.example", ""},
+	    {"postmaster@example.org", ""},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		struct arena scratch cleanup(arena_clear) = {0};
+		struct span account = SPAN(""), canonical = SPAN("");
+		int rc =
+		    config_find_user(c, span_cstr(users[i].user), &scratch, &account, &canonical);
+		check_named(span_equal(account, span_cstr(users[i].account)) &&
+				rc == (account.n ? 0 : -ENOENT),
+		    users[i].user);
+	}
 	struct arena a cleanup(arena_clear) = {0};
 	struct config_global g = {0};
 	check_int(config_global(c, &a, &g), 0);

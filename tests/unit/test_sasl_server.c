@@ -293,10 +293,12 @@ static void exchange(const char *label, enum sasl_mechanism m, const struct sasl
 static void test_scram_bindings(void)
 {
 	struct sasl_server_options o = tls13();
-	struct sasl_server_options tls12 = o, plain_listener = o, no_end_point = o, clear = o;
+	struct sasl_server_options tls12 = o, plain_listener = o, other_plus = o, no_end_point = o,
+				   clear = o;
 	tls12.binding.exporter = SPAN_NONE;
 	tls12.binding.unique = SPAN("finished");
-	plain_listener.enabled &= ~(1u << SASL_SCRAM_SHA_256_PLUS);
+	plain_listener.enabled &= ~SASL_ALL_PLUS;
+	other_plus.enabled = 1u << SASL_SCRAM_SHA_512_PLUS | 1u << SASL_SCRAM_SHA_256;
 	no_end_point.binding.server_end_point = SPAN_NONE;
 	clear.binding = (struct sasl_binding){0};
 	const enum sasl_mechanism plus = SASL_SCRAM_SHA_256_PLUS, bare = SASL_SCRAM_SHA_256;
@@ -340,8 +342,9 @@ static void test_scram_bindings(void)
 		SASL_BAD_BINDING},
 	    {"y, PLUS enabled", bare, &o, "y,,", SPAN(""), "e=server-does-support-channel-binding",
 		SASL_BAD_BINDING},
-	    {"y, PLUS of another hash enabled", bare, &plain_listener, "y,,", SPAN(""), "",
-		SASL_OK},
+	    {"y, PLUS of another hash enabled", bare, &other_plus, "y,,", SPAN(""),
+		"e=server-does-support-channel-binding", SASL_BAD_BINDING},
+	    {"y, no PLUS enabled", bare, &plain_listener, "y,,", SPAN(""), "", SASL_OK},
 	    {"y without TLS", bare, &clear, "y,,", SPAN(""), "", SASL_OK},
 	    {"n", bare, &o, "n,,", SPAN(""), "", SASL_OK},
 	    {"n, authzid", bare, &o, "n,a=user@example.org,", SPAN(""), "", SASL_OK},
@@ -376,6 +379,17 @@ static void test_scram_users(void)
 	    {"", "pencil", "", "", SASL_MALFORMED},
 	    {"user", "pencil", ",noequals", "", SASL_MALFORMED},
 	    {"user", "pencil", ",", "", SASL_MALFORMED},
+	    {"user", "pencil", ",x=", "", SASL_MALFORMED},
+	    {"user", "pencil", ",1=x", "", SASL_MALFORMED},
+	    {"user", "pencil", ",x=1,", "", SASL_MALFORMED},
+	    /* RFC 5802 §5.1: what has a meaning is no extension */
+	    {"user", "pencil", ",c=biws", "", SASL_MALFORMED},
+	    {"user", "pencil", ",r=clientserver", "", SASL_MALFORMED},
+	    {"user", "pencil", ",n=other", "", SASL_MALFORMED},
+	    {"user", "pencil", ",p=AAAA", "", SASL_MALFORMED},
+	    {"user", "pencil", ",m=mandatory", "e=extensions-not-supported", SASL_BAD_CREDENTIALS},
+	    {"user", "pencil", ",x=1,m=mandatory", "e=extensions-not-supported",
+		SASL_BAD_CREDENTIALS},
 	    {"user", "pencil", "x", "e=invalid-proof", SASL_BAD_CREDENTIALS}, /* the nonce */
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -410,6 +424,21 @@ static void test_scram_syntax(void)
 	    {"NUL", SASL_SCRAM_SHA_256, {SPAN("n,,n=us\0er,r=client")}, {NULL}, SASL_MALFORMED},
 	    {"mandatory extension", SASL_SCRAM_SHA_256, {SPAN("n,,m=x,n=user,r=client"), SPAN("*")},
 		{"e=extensions-not-supported"}, SASL_BAD_CREDENTIALS},
+	    {"mandatory extension behind", SASL_SCRAM_SHA_256,
+		{SPAN("n,,n=user,r=client,x=1,m=x"), SPAN("*")}, {"e=extensions-not-supported"},
+		SASL_BAD_CREDENTIALS},
+	    {"extension without a name", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,garbage")},
+		{NULL}, SASL_MALFORMED},
+	    {"comma behind", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,")}, {NULL},
+		SASL_MALFORMED},
+	    {"commas behind", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,,,")}, {NULL},
+		SASL_MALFORMED},
+	    {"a second nonce", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,r=x")}, {NULL},
+		SASL_MALFORMED},
+	    {"a second name", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,n=other")}, {NULL},
+		SASL_MALFORMED},
+	    {"extension", SASL_SCRAM_SHA_256, {SPAN("n,,n=user,r=client,x=1"), SPAN("x")},
+		{server_first}, SASL_MALFORMED},
 	    {"first again", SASL_SCRAM_SHA_256,
 		{SPAN("n,,n=user,r=client"), SPAN("n,,n=user,r=client")}, {server_first},
 		SASL_MALFORMED},
@@ -544,6 +573,21 @@ static void test_verdict(void)
 		directory.untold = true;
 		sasl_server_free(play(&untold, &o));
 		directory.untold = false;
+	}
+	/* Broken off after the failure was told, it is that failure; before, or at a success, it is none. */
+	for (int good = 0; good <= 1; good++) {
+		struct str final cleanup(str_clear) = STR_INIT(1000);
+		struct str challenge cleanup(str_clear) = STR_INIT(SASL_CHALLENGE_MAX_BYTES);
+		make_final(HASH_SHA256, good ? "pencil" : "pen", SPAN("n=user,r=client"),
+		    SPAN("n,,"), "", &final);
+		struct sasl_server *s = sasl_server_new(SASL_SCRAM_SHA_256, &o);
+		check_int(sasl_server_abandoned(s), SASL_MALFORMED);
+		check_int(
+		    sasl_server_step(s, SPAN("n,,n=user,r=client"), &challenge), SASL_CONTINUE);
+		check_int(sasl_server_abandoned(s), SASL_MALFORMED);
+		check_int(sasl_server_step(s, str_span(&final), &challenge), SASL_CONTINUE);
+		check_int(sasl_server_abandoned(s), good ? SASL_MALFORMED : SASL_BAD_CREDENTIALS);
+		sasl_server_free(s);
 	}
 	for (int good = 0; good <= 1; good++) {
 		struct str final cleanup(str_clear) = STR_INIT(1000);
