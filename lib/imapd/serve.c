@@ -97,7 +97,7 @@ static void serve_commands(struct imapd *c)
 			str_clear(&c->out);
 	}
 	int error = stream_error(c->peer);
-	if (error && error != -EPIPE && error != -ECONNRESET)
+	if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED)
 		log_line(LOG_LEVEL_NOTICE, "connection lost: %s", strerror(-error));
 }
 
@@ -135,9 +135,12 @@ static void put_address(struct str *out, struct span address)
 static bool next_command(struct imapd *c)
 {
 	/* what is pipelined is answered in one write; otherwise it is time to wait */
-	if (stream_buffered(c->peer).n ? !imapd_look_around(c) : imapd_wait(c, false) != WAKE_INPUT)
+	if (!stream_buffered(c->peer).n && imapd_wait(c, false) != WAKE_INPUT)
 		return false;
+	imapd_line_begins(c);
 	enum imap_read read = imap_reader_next(&c->reader);
+	if (!imapd_line_ends(c))
+		return false;
 	switch (read) {
 	case IMAP_READ_COMMAND:
 	case IMAP_READ_APPEND: one_command(c, read == IMAP_READ_APPEND); return !c->ended;

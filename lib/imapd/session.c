@@ -145,8 +145,10 @@ static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct
 			   : outcome == SASL_UNAVAILABLE || result == LOGIN_UNAVAILABLE
 			       ? "NO [UNAVAILABLE] Authentication is not possible now"
 			       : "NO [AUTHENTICATIONFAILED] Authentication failed";
-	stream_write(c->peer, c->command->tag);
-	stream_format(c->peer, " %s\r\n", line);
+	if (!c->ended) {
+		stream_write(c->peer, c->command->tag);
+		stream_format(c->peer, " %s\r\n", line);
+	}
 	imapd_bye(c, "Authentication failed");
 	return (struct answer){.kind = ANSWER_NONE};
 }
@@ -175,7 +177,7 @@ static enum sasl_outcome converse(
 
 static bool read_response(struct imapd *c, struct str *line)
 {
-	enum line_result read = stream_read_line(c->peer, IMAPD_SASL_LINE_BYTES_MAX - 1, line);
+	enum line_result read = imapd_read_line(c, IMAPD_SASL_LINE_BYTES_MAX - 1, line);
 	return read == LINE_OK || read == LINE_BARE_LF;
 }
 
@@ -202,7 +204,7 @@ struct answer imapd_idle(struct imapd *c)
 		return (struct answer){.kind = ANSWER_NONE};
 
 	struct str line cleanup(str_clear) = STR_INIT(IMAPD_IDLE_LINE_BYTES_MAX + 1);
-	switch (stream_read_line(c->peer, IMAPD_IDLE_LINE_BYTES_MAX, &line)) {
+	switch (imapd_read_line(c, IMAPD_IDLE_LINE_BYTES_MAX, &line)) {
 	case LINE_OK:
 	case LINE_BARE_LF:
 		if (span_equal_nocase(span_trim(str_span(&line)), SPAN("DONE")))

@@ -28,3 +28,9 @@ play() {
 @test "an app password expires" { play app_password_expires; }
 @test "the account is disabled, and enabled again" { play account_disabled; }
 @test "the key's login address is taken from the account" { play address_removed; }
+@test "in the middle of a line, a literal, a message, DONE" { play in_the_middle; }
+@test "while single bytes come" { play trickling; }
+@test "a line without an end" {
+	[ "$FLAVOUR" = release ] && skip "a release build has no fault points"
+	play endless_line
+}

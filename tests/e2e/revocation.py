@@ -4,8 +4,10 @@ import datetime
 import re
 import subprocess
 import sys
+import threading
 import time
 
+from authentication import fingerprint
 from peer import BUILD, INSTANCE, KEYS, Peer, plain
 
 SOON_S = 10
@@ -28,26 +30,31 @@ def in_seconds(seconds):
 
 
 class Imap(Peer):
-    """A session that idles, by key, or by password."""
+    """A session that idles (or not), by key, or by password."""
 
-    def __init__(self, key=None, login=None):
-        super().__init__("--implicit-tls", program="bin/imap-handler", key=key)
+    def __init__(self, key=None, login=None, idle=True, env=None):
+        super().__init__("--implicit-tls", program="bin/imap-handler", key=key, env=env)
         greeting = self.line()
         if login:
             assert greeting.startswith("* OK"), greeting
             self.expect("l AUTHENTICATE PLAIN " + plain(*login), "l OK")
         else:
             assert greeting.startswith("* PREAUTH"), greeting
-        self.expect("s SELECT INBOX", "* ")
-        while not self.line().startswith("s OK"):
-            pass
-        self.expect("i IDLE", "+ ")
+        self.send("s SELECT INBOX\r\n")
+        self.until("s OK")
+        if idle:
+            self.expect("i IDLE", "+ ")
+
+    def until(self, tag):
+        """Reads up to the line that begins so."""
+        while not (line := self.line()).startswith(tag):
+            assert line, f"the connection ended, and no {tag!r} came"
+        return line
 
     def must_end(self, *words):
         start = time.monotonic()
         self.socket.settimeout(SOON_S)
-        while not (line := self.line()).startswith("* BYE"):
-            assert line, "the connection ended without a BYE"
+        line = self.until("* BYE")
         for word in words:
             assert word in line, line
         self.at_end()
@@ -90,10 +97,124 @@ def end_both(change, *words, imap_words=(), **how):
 CAROL = ("carol@example.org", "wonderland-carol")
 
 
+class Trickle:
+    """Bytes without an end of line, one at a time, as long as anybody listens."""
+
+    def __init__(self, peer, text):
+        self.peer, self.text, self.end = peer, text, threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        try:
+            for byte in self.text:
+                self.peer.send(byte)
+                if self.end.wait(0.1):
+                    return
+        except OSError:
+            pass
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.end.set()
+        self.thread.join()
+
+
+MESSAGE = "Subject: secret\r\n\r\nhello\r\n"
+FETCH = "m FETCH 1:* (BODY.PEEK[])"
+# what a client has begun to say, and how it goes on
+BEGUN_IMAP = {
+    "line": (FETCH, "\r\n"),
+    "literal": ('m SEARCH SUBJECT {6}\r\n', "secret\r\n"),
+    "append": (f"m APPEND INBOX {{{len(MESSAGE)}}}\r\n", MESSAGE + "\r\n"),
+    "end of append": (f"m APPEND INBOX {{{len(MESSAGE)}+}}\r\n" + MESSAGE, "\r\n"),
+    "refused append": (f"m APPEND Nowhere {{{len(MESSAGE)}+}}\r\n", MESSAGE + "\r\n"),
+    "idle": ("m IDLE\r\nDO", "NE\r\n"),
+}
+BEGUN_SUBMISSION = {
+    "line": ("RCPT TO:<bob@", "example.org>\r\n"),
+    "chunk": ("RCPT TO:<bob@example.org>\r\nBDAT 30 LAST\r\nFrom: ", "carol@example.org\r\n\r\nx\r\n"),
+    "text": ("RCPT TO:<bob@example.org>\r\nDATA\r\nFrom: carol@example.org\r\n", "\r\n.\r\n"),
+    "response": ("RSET\r\nAUTH PLAIN\r\n", plain(*CAROL) + "\r\n"),
+}
+
+
+def messages_of_carol():
+    with Imap(key="carol", idle=False) as c:
+        c.send("m STATUS INBOX (MESSAGES)\r\n")
+        return int(re.search(r"MESSAGES (\d+)", c.until("* STATUS"))[1])
+
+
+def in_the_middle():
+    """A session that is being told something: it ends at once, and what was begun is not done."""
+    with Imap(key="carol", idle=False) as c:
+        c.send(f"m APPEND INBOX {{{len(MESSAGE)}+}}\r\n{MESSAGE}\r\n")
+        c.until("m OK")
+    before = messages_of_carol()
+
+    def revoked(c, begun, rest, answers):
+        c.send(begun)
+        for word in answers:
+            while word not in (line := c.line()):
+                assert line, f"no {word}"
+        time.sleep(0.3)  # until it waits for more
+        postern("tlspubkey", "rm", fingerprint("carol"))
+        c.send(rest)
+        register("carol", "carol@example.org")
+    for what, (begun, rest) in BEGUN_IMAP.items():
+        answers = ["+ "] if what in ("literal", "append", "idle") else []
+        for so_far in "", rest:
+            with Imap(key="carol", idle=False) as c:
+                revoked(c, begun, so_far, answers)
+                line = c.line()
+                assert line == "* BYE The credential of this session was withdrawn", (what, line)
+                c.at_end()
+    for what, (begun, rest) in BEGUN_SUBMISSION.items():
+        answers = {"chunk": ["250 2.1.5"], "text": ["354"], "response": ["250", "334"]}.get(what, [])
+        for so_far in "", rest:
+            with Submission(key="carol") as c:
+                revoked(c, begun, so_far, answers)
+                c.must_end()
+    assert messages_of_carol() == before
+
+
+def trickling():
+    """The same while single bytes come all the time."""
+    for begun in ("m SEARCH TEXT ", "m APPEND INBOX {100000+}\r\n", "m IDLE\r\n"):
+        with Imap(key="carol", idle=False) as c:
+            c.send(begun)
+            with Trickle(c, 1000 * "x"):
+                time.sleep(0.5)
+                postern("tlspubkey", "rm", fingerprint("carol"))
+                assert c.must_end("withdrawn") < 2
+        register("carol", "carol@example.org")
+    with Submission(key="carol") as c:
+        with Trickle(c, 1000 * "x"):
+            time.sleep(0.5)
+            postern("tlspubkey", "rm", fingerprint("carol"))
+            c.must_end()
+    register("carol", "carol@example.org")
+
+
+def endless_line():
+    """A command that never ends has a limit of its own, whatever trickles in (shortened here)."""
+    for begun in "m SEARCH TEXT ", "m IDLE\r\n":
+        with Imap(key="carol", idle=False, env={"FAULT": "short-lines"}) as c:
+            c.send(begun)
+            with Trickle(c, 1000 * "x"):
+                c.must_end("took too long")
+    with Imap(key="carol", idle=False, env={"FAULT": "short-lines"}) as c:
+        c.send("m APPEND INBOX {30+}\r\n")  # a message may be slow
+        with Trickle(c, 30 * "x"):
+            time.sleep(3)
+        c.send("\r\n")
+        c.until("m OK")
+
+
 def key_removed():
     """`tlspubkey rm`."""
-    fingerprint = register("carol", "carol@example.org")
-    end_both(lambda: postern("tlspubkey", "rm", fingerprint), key="carol")
+    end_both(lambda: postern("tlspubkey", "rm", fingerprint("carol")), key="carol")
     register("carol", "carol@example.org")
 
 
