@@ -27,6 +27,7 @@ play() {
 @test "an app password is removed" { play app_password_removed; }
 @test "an app password expires" { play app_password_expires; }
 @test "the account is disabled, and enabled again" { play account_disabled; }
+@test "the account is removed from the configuration" { play account_removed; }
 @test "the key's login address is taken from the account" { play address_removed; }
 @test "in the middle of a line, a literal, a message, DONE" { play in_the_middle; }
 @test "while single bytes come" { play trickling; }

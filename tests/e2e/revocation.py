@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Open sessions of real handlers, and what ends them. usage: revocation.py TEST"""
 import datetime
+import os
 import re
 import subprocess
 import sys
@@ -288,6 +289,24 @@ def account_disabled():
     postern("account", "enable", "carol")
     end_both(disable, login=CAROL, imap_words=("disabled",))
     postern("account", "enable", "carol")
+    with Imap(key="carol") as imap:
+        imap.must_live()
+
+
+def account_removed():
+    """The account vanishes from the configuration."""
+    path = f"{INSTANCE}/conf.d/account-carol.conf"
+    for how in {"key": "carol"}, {"login": CAROL}:
+        with open(path, encoding="utf-8") as f:
+            before = f.read()
+
+        def remove():
+            os.unlink(path)
+            postern("config", "apply")
+        end_both(remove, **how)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(before)
+        postern("config", "apply")
     with Imap(key="carol") as imap:
         imap.must_live()
 

@@ -422,7 +422,29 @@ static void test_apply_again(const struct paths *p)
 	write_file("conf.d/bernd.conf", "account \"bernd\" { addresses = }\n");
 	check_int(config_apply(p, &a, &report, &draft), -EINVAL);
 	check(stat(table, &after) == 0 && before.st_ino == after.st_ino);
-	write_file("conf.d/bernd.conf", "");
+
+	/* Accounts that are gone from the configuration: their sessions hear of it, once. */
+	const char *carl_text = "account \"carl\" { addresses = {\"carl@example.org\"} }\n";
+	char carl[PATH_BYTES], folder[PATH_BYTES];
+	snprintf(carl, sizeof(carl), "%s/accounts/carl/changes", p->state);
+	snprintf(folder, sizeof(folder), "%s/accounts/carl", p->state);
+	report = (struct config_report){.arena = &a};
+	write_file("conf.d/bernd.conf", "account \"bernd\" { addresses = {\"b@example.org\"} }\n");
+	write_file("conf.d/carl.conf", carl_text);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(unlink(bernd) == 0 && unlink(carl) == 0);
+	write_file("conf.d/carl.conf", "");
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(access(anna, F_OK) < 0 && access(bernd, F_OK) < 0);
+	check(unlink(carl) == 0);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(access(carl, F_OK) < 0);
+	/* Where the folder is gone as well, nobody is to be told. */
+	write_file("conf.d/carl.conf", carl_text);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(unlink(carl) == 0 && rmdir(folder) == 0);
+	write_file("conf.d/carl.conf", "");
+	check_int(config_apply(p, &a, &report, &draft), 0);
 }
 
 static void check_text(
