@@ -23,6 +23,7 @@ play() {
 @test "a key is removed" { play key_removed; }
 @test "a key expires, by the clock and by a changed record" { play key_expires; }
 @test "a key loses its scope" { play key_scope; }
+@test "a key loses its permission for TLS 1.2" { play tls12_permission; }
 @test "the password is set anew" { play password_changed; }
 @test "an app password is removed" { play app_password_removed; }
 @test "an app password expires" { play app_password_expires; }

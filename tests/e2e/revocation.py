@@ -3,6 +3,7 @@
 import datetime
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -33,8 +34,8 @@ def in_seconds(seconds):
 class Imap(Peer):
     """A session that idles (or not), by key, or by password."""
 
-    def __init__(self, key=None, login=None, idle=True, env=None):
-        super().__init__("--implicit-tls", program="bin/imap-handler", key=key, env=env)
+    def __init__(self, key=None, login=None, idle=True, **more):
+        super().__init__("--implicit-tls", program="bin/imap-handler", key=key, **more)
         greeting = self.line()
         if login:
             assert greeting.startswith("* OK"), greeting
@@ -69,8 +70,8 @@ class Imap(Peer):
 class Submission(Peer):
     """A session in the middle of a transaction."""
 
-    def __init__(self, key=None, login=None, sender="carol@example.org"):
-        super().__init__("--implicit-tls", program="bin/submit-handler", key=key)
+    def __init__(self, key=None, login=None, sender="carol@example.org", **more):
+        super().__init__("--implicit-tls", program="bin/submit-handler", key=key, **more)
         self.reply(None, "220")
         self.reply("EHLO x", "250")
         if login:
@@ -246,6 +247,47 @@ def key_scope():
         submission.must_end()
         imap.must_live()
     register("carol", "carol@example.org")
+
+
+class Unseen:
+    """What changes meanwhile, these sessions see at once when it is over: how it came about is hidden."""
+
+    def __init__(self, *peers):
+        self.sessions = [pid for peer in peers for pid in peer.children()]
+
+    def signal(self, number):
+        for pid in self.sessions:
+            os.kill(pid, number)
+
+    def __enter__(self):
+        self.signal(signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        self.signal(signal.SIGCONT)
+
+
+def replace_key(*options):
+    postern("tlspubkey", "rm", fingerprint("carol"))
+    register("carol", "carol@example.org", *options)
+
+
+def tls12_permission():
+    """A key that loses its permission for TLS 1.2 ends the sessions over that, and no others."""
+    replace_key("--allow-tls12")
+    with Imap(key="carol", tls12=True) as old, Submission(key="carol", tls12=True) as old_submission, \
+            Imap(key="carol") as new, Submission(key="carol") as new_submission:
+        all_of_them = Unseen(old, old_submission, new, new_submission)
+        with all_of_them:
+            replace_key("--allow-tls12")
+        time.sleep(1)
+        old.must_live()
+        old_submission.must_live()
+        with all_of_them:
+            replace_key()
+        old.must_end("withdrawn")
+        old_submission.must_end()
+        new.must_live()
+        new_submission.must_live()
 
 
 def password_changed():
