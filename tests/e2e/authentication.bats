@@ -50,6 +50,7 @@ make_odd_certificates() {
 
 @test "several keys and login addresses; one is removed" { play several_keys; }
 @test "expired, nameless, misused, signed by anyone: only the key counts" { play odd_certificates; }
+@test "long chains, and one that is too large" { play long_chains; }
 @test "a reissued certificate of a registered key" { play reissued_certificate; }
 @test "every type of key" { play key_types; }
 @test "a key too short to be registered is an unknown one" { play short_key; }

@@ -83,6 +83,27 @@ def odd_certificates():
         assert "result=unknown-key" in c.logged() and "result=ok" not in c.logged()
 
 
+def long_chains():
+    """Certificates behind the first one are never looked at, whatever they are, up to 64 KiB."""
+    with open(f"{KEYS}/odd.pem", encoding="ascii") as f:
+        odd = f.read()
+    with open(f"{KEYS}/ca.pem", encoding="ascii") as f:
+        another = f.read()
+    for count, good in (60, True), (100, False):
+        with open(f"{KEYS}/chain.pem", "w", encoding="ascii") as f:
+            f.write(odd + count * another)
+        for protocol in PROTOCOLS:
+            try:
+                with Connection(protocol, "chain") as c:
+                    assert good, c.greeting
+                    logged_in(c, ALICE)
+            except (ssl.SSLError, ConnectionError):
+                assert not good
+                c = Connection.latest
+                c.socket.close()
+                assert "client's certificates" in c.logged() and "login result" not in c.logged(), c.logged()
+
+
 def reissued_certificate():
     with Connection("imap", "reissued") as c:
         assert "PREAUTH" in c.greeting
