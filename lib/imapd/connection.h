@@ -11,6 +11,7 @@
 #include "imap/command.h"
 #include "imap/reader.h"
 #include "imapd/imapd.h"
+#include "sasl/server.h"
 #include "store/store.h"
 
 enum {
@@ -159,6 +160,12 @@ struct answer imapd_id(struct imapd *c);
 struct answer imapd_starttls(struct imapd *c);
 struct answer imapd_authenticate(struct imapd *c);
 struct answer imapd_login(struct imapd *c);
+/*
+ * Tolerant preauth: what was to be an authentication (by which mechanism, if that is known) and is none
+ * fails like any other, and ends the connection.
+ */
+struct answer imapd_malformed_authentication(
+    struct imapd *c, struct span tag, enum sasl_mechanism m);
 struct answer imapd_enable(struct imapd *c);
 struct answer imapd_namespace(struct imapd *c);
 struct answer imapd_idle(struct imapd *c);

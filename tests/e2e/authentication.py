@@ -289,6 +289,21 @@ def tolerant():
                 assert line.startswith(("a BAD", "* BYE")), (spoilt[:20], line)
                 while line:
                     line = c.line()
+    for malformed, tells in (("AUTHENTICATE PLAIN !!!!", "PLAIN"), ("AUTHENTICATE PLAIN A", "PLAIN"),
+                             ("AUTHENTICATE EXTERNAL = =", "EXTERNAL"), ("AUTHENTICATE", None),
+                             ("AUTHENTICATE NONE !!!!", None), ("LOGIN x", "PLAIN"), ("LOGIN", "PLAIN"),
+                             ("LOGIN x {70000+}\r\n" + 70000 * "x", "PLAIN"), ("LOGIN x " + 60000 * "x", "PLAIN")):
+        with Connection("imap", "tolerant") as c:  # it is a failed one, too
+            line = c.ask("a " + malformed)
+            assert line.startswith(("a BAD", "a NO")), (malformed[:40], line)
+            assert c.line().startswith("* BYE"), malformed[:40]
+            c.at_end()
+        assert (f"result=aborted protocol=imap address=127.0.0.1 account=alice user=\"\" mechanism={tells} "
+                in c.logged()) == bool(tells), (malformed[:40], c.logged())
+    for other in "FETCH", "ID x", "NOOP x", "X", "SELECT {70000+}\r\n" + 70000 * "x":
+        with Connection("imap", "tolerant") as c:
+            assert c.ask("1 " + other).startswith("1 BAD")
+            c.end(c.begin("EXTERNAL", b""), "not-offered")
 
 
 def message(c, sender, header, code):
