@@ -99,9 +99,10 @@ static struct answer logged_in_already(struct imapd *c)
 	const struct session_login *login = &c->session->login;
 	if (span_equal(login->mechanism, SPAN("TLS-KEY")))
 		log_line(LOG_LEVEL_NOTICE,
-		    "a client logs in though PREAUTH did: register its key %.*s with "
-		    "--preauth=tolerant, or --preauth=no",
-		    SPAN_ARG(login->fingerprint));
+		    "a client logs in though PREAUTH did: register its key %.*s with %s",
+		    SPAN_ARG(login->fingerprint),
+		    login->preauth == PREAUTH_TOLERANT ? "--preauth=no"
+						       : "--preauth=tolerant, or --preauth=no");
 	return answer_no(NULL, "You are logged in already");
 }
 

@@ -58,6 +58,7 @@ make_odd_certificates() {
 @test "EXTERNAL: every form, own addresses, others' (RFC 4422 appendix A)" { play external; }
 @test "preauth modes on implicit TLS and STARTTLS" { play preauth_matrix; }
 @test "tolerant preauth: logging in again until the first other command" { play tolerant; }
+@test "which preauth mode the log recommends" { play preauth_hint; }
 @test "submission: MAIL without AUTH, AUTH once, senders, From" { play submission; }
 @test "a certificate without its private key" { play stolen_certificate; }
 @test "another mechanism over a known key" { play password_over_key; }

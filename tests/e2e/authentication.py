@@ -306,6 +306,15 @@ def tolerant():
             c.end(c.begin("EXTERNAL", b""), "not-offered")
 
 
+def preauth_hint():
+    """A client that logs in after PREAUTH: the log says which mode would help it."""
+    for key, modes in ("yes", "--preauth=tolerant, or --preauth=no"), ("tolerant", "--preauth=no"):
+        with Connection("imap", key) as c:
+            logged_in(c)
+            c.end(c.begin("EXTERNAL", b""), "not-offered")
+        assert f"register its key {fingerprint(key)} with {modes}\n" in c.logged(), c.logged()
+
+
 def message(c, sender, header, code):
     """One message; what DATA is answered."""
     c.reply(f"MAIL FROM:<{sender}>", "250")
