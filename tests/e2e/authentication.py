@@ -132,7 +132,10 @@ def short_key():
     """It completes the handshake and is nobody's; and it cannot be registered."""
     for protocol in PROTOCOLS:
         with Careless(protocol, "short") as c:
-            c.end(c.begin("EXTERNAL", b""), "alert")
+            line = c.end(c.begin("EXTERNAL", b""), "alert")
+            assert "cannot be registered" in line and "2048" in line and "approve" not in line, line
+            if protocol == "submission":
+                assert "cannot be registered" in c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
             c.end(plain(c, ALICE, PASSWORD), "ok")
     with open(f"{KEYS}/short.crt", encoding="ascii") as f:
         run = postern("tlspubkey", "add", ALICE, text=f.read(), check=False)

@@ -335,6 +335,19 @@ def account_disabled():
         imap.must_live()
 
 
+def must_be_registered_again():
+    """What a client is told whose key is registered for an account that has not got its address."""
+    advice = "register it again: postern tlspubkey add"
+    with Peer("--implicit-tls", program="bin/imap-handler", key="carol") as c:
+        c.expect(None, "* OK")
+        c.expect("a AUTHENTICATE EXTERNAL =", "a NO [ALERT]", fingerprint("carol"), advice)
+    with Peer("--implicit-tls", program="bin/submit-handler", key="carol") as c:
+        c.reply(None, "220")
+        c.reply("EHLO x", "250")
+        assert advice in c.reply("MAIL FROM:<c@example.org>", "530 5.7.0")
+        assert advice in c.reply("AUTH EXTERNAL =", "535 5.7.8")
+
+
 def account_removed():
     """The account vanishes from the configuration."""
     path = f"{INSTANCE}/conf.d/account-carol.conf"
@@ -346,6 +359,7 @@ def account_removed():
             os.unlink(path)
             postern("config", "apply")
         end_both(remove, **how)
+        must_be_registered_again()
         with open(path, "w", encoding="utf-8") as f:
             f.write(before)
         postern("config", "apply")
@@ -365,9 +379,11 @@ def address_removed():
         postern("config", "apply")
     write(before.replace('"carol@example.org"', '"carol@example.org", "c@example.org"'))
     register("carol", "c@example.org")
-    with Imap(key="carol") as imap:
+    with Imap(key="carol") as imap, Submission(key="carol", sender="c@example.org") as submission:
         write(before)
-        imap.must_end()
+        imap.must_end("withdrawn")
+        submission.must_end()
+    must_be_registered_again()
     register("carol", "carol@example.org")
 
 
