@@ -417,33 +417,33 @@ def disabled():
         logged_in(submitting, "fay@example.org")
         c.expect("i IDLE", "+ ")
         with open(f"{INSTANCE}/conf.d/fay.conf", "w", encoding="utf-8") as f:
-            f.write('account "fay" { addresses = {"fay@example.org"} disabled = yes disabled-text = "Ask Ann" }\n')
+            f.write('account "fay" { addresses = {"fay@example.org"} disabled = yes disabled-text = "Ask Zoë" }\n')
         start = time.monotonic()
         postern("config", "apply")
         c.expect(None, "* BYE")
         assert time.monotonic() - start < 5
         with Connection("imap", "fay") as other:
-            assert other.greeting == "* BYE Ask Ann", other.greeting
+            assert other.greeting == "* BYE Ask Zo?", other.greeting
         submitting.reply("MAIL FROM:<fay@example.org>", "421 4.7.0")
     for implicit in True, False:
         if not implicit:
             with Connection("imap", "fay", implicit) as c:
                 c.expect("b CAPABILITY", "AUTH=EXTERNAL")
         with Connection("imap", "fay-no", implicit) as c:
-            assert "Ask Ann" in c.end(c.begin("EXTERNAL", b""), "alert")
+            assert "Ask Zo?" in c.end(c.begin("EXTERNAL", b""), "alert")
         for key in "fay", "fay-no":
             with Connection("submission", key, implicit) as c:
                 assert c.ehlo.startswith("250"), c.ehlo
-                assert "Ask Ann" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
-                assert "Ask Ann" in c.reply("AUTH EXTERNAL =", "525 5.7.13")
+                assert "Ask Zo?" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
+                assert "Ask Zo?" in c.reply("AUTH EXTERNAL =", "525 5.7.13")
                 # whatever the password: the key has said whose connection it is
                 response = base64.b64encode(b"\0fay@example.org\0wrong").decode()
-                assert "Ask Ann" in c.reply(f"AUTH PLAIN {response}", "525 5.7.13")
+                assert "Ask Zo?" in c.reply(f"AUTH PLAIN {response}", "525 5.7.13")
     for protocol in PROTOCOLS:  # with a password only after the right one
         with Connection(protocol) as c:
             c.end(plain(c, "fay@example.org", "wrong"), "credentials")
             line = plain(c, "fay@example.org", "wonderland-fay")
-            assert "Ask Ann" in line and line.startswith(("a NO [ALERT]", "525 5.7.13")), line
+            assert "Ask Zo?" in line and line.startswith(("a NO [ALERT]", "525 5.7.13")), line
 
 
 def session_of_another_server(context):

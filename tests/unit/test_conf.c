@@ -20,6 +20,7 @@ static void test_keys(void);
 static void test_units(void);
 static void test_clean(void);
 static void test_messages(void);
+static void test_disabled_text(void);
 static void test_fallbacks(void);
 static void test_apply(void);
 static void test_look_ups(struct config *c);
@@ -42,6 +43,7 @@ int main(void)
 	test_clean();
 	write_identity();
 	test_messages();
+	test_disabled_text();
 	test_fallbacks();
 	test_apply();
 	check(folder_remove(root));
@@ -249,6 +251,24 @@ static void test_messages(void)
 				    SPAN_ARG(report.messages[k].text));
 		}
 	}
+}
+
+/* What is told in ASCII should be meant so. */
+static void test_disabled_text(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct config_report report = {.arena = &a};
+	struct config_draft draft;
+	check_text(HEAD
+	    "account \"u\" { addresses = {\"u@example.org\"}\n disabled-text = \"Pay first\" }\n"
+	    "account \"v\" { addresses = {\"v@example.org\"}\n disabled-text = \"Z\xc3\xa4hl\" }\n",
+	    &a, &report, &draft);
+	check_int(report.error_count, 0);
+	size_t found = 0;
+	for (size_t i = 0; i < report.count; i++)
+		if (span_find(report.messages[i].text, SPAN("in ASCII: \"Z?hl\"")) != SIZE_MAX)
+			found += report.messages[i].place.line;
+	check_int(found, 6);
 }
 
 static void test_fallbacks(void)
