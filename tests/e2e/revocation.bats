@@ -21,6 +21,8 @@ play() {
 }
 
 @test "a key is removed" { play key_removed; }
+@test "a key is removed after EXTERNAL, and after STARTTLS" { play key_after_external; }
+@test "the password is set anew after STARTTLS" { play password_after_starttls; }
 @test "a key expires, by the clock and by a changed record" { play key_expires; }
 @test "a key loses its scope" { play key_scope; }
 @test "a key loses its permission for TLS 1.2" { play tls12_permission; }

@@ -32,14 +32,18 @@ def in_seconds(seconds):
 
 
 class Imap(Peer):
-    """A session that idles (or not), by key, or by password."""
+    """A session that idles (or not), by key, by EXTERNAL, or by password."""
 
-    def __init__(self, key=None, login=None, idle=True, **more):
-        super().__init__("--implicit-tls", program="bin/imap-handler", key=key, **more)
+    def __init__(self, key=None, login=None, external=False, starttls=False, idle=True, **more):
+        super().__init__(*([] if starttls else ["--implicit-tls"]), program="bin/imap-handler", key=key, **more)
         greeting = self.line()
-        if login:
+        if starttls:
+            self.expect("t STARTTLS", "t OK")
+            self.start_tls()
+        if login or external:
             assert greeting.startswith("* OK"), greeting
-            self.expect("l AUTHENTICATE PLAIN " + plain(*login), "l OK")
+            how = "PLAIN " + plain(*login) if login else "EXTERNAL ="
+            self.expect("l AUTHENTICATE " + how, "l OK")
         else:
             assert greeting.startswith("* PREAUTH"), greeting
         self.send("s SELECT INBOX\r\n")
@@ -70,12 +74,15 @@ class Imap(Peer):
 class Submission(Peer):
     """A session in the middle of a transaction."""
 
-    def __init__(self, key=None, login=None, sender="carol@example.org", **more):
-        super().__init__("--implicit-tls", program="bin/submit-handler", key=key, **more)
+    def __init__(self, key=None, login=None, external=False, starttls=False, sender="carol@example.org", **more):
+        super().__init__(*([] if starttls else ["--implicit-tls"]), program="bin/submit-handler", key=key, **more)
         self.reply(None, "220")
+        if starttls:
+            self.reply("STARTTLS", "220")
+            self.start_tls()
         self.reply("EHLO x", "250")
-        if login:
-            self.reply("AUTH PLAIN " + plain(*login), "235")
+        if login or external:
+            self.reply("AUTH " + ("PLAIN " + plain(*login) if login else "EXTERNAL ="), "235")
         self.reply(f"MAIL FROM:<{sender}>", "250")
 
     def must_end(self, *_):
@@ -218,6 +225,25 @@ def key_removed():
     """`tlspubkey rm`."""
     end_both(lambda: postern("tlspubkey", "rm", fingerprint("carol")), key="carol")
     register("carol", "carol@example.org")
+
+
+def key_after_external():
+    """The same for a session that said EXTERNAL, on implicit TLS and after STARTTLS."""
+    for starttls in False, True:
+        replace_key("--preauth=no")
+        end_both(lambda: postern("tlspubkey", "rm", fingerprint("carol")), "withdrawn",
+                 key="carol", external=True, starttls=starttls)
+        register("carol", "carol@example.org")
+    with Submission(key="carol", starttls=True) as c:  # by the key alone
+        postern("tlspubkey", "rm", fingerprint("carol"))
+        c.must_end()
+    register("carol", "carol@example.org")
+
+
+def password_after_starttls():
+    end_both(lambda: postern("account", "password", "carol", stdin=b"another one\n"), "withdrawn",
+             login=CAROL, starttls=True)
+    postern("account", "password", "carol", stdin=b"wonderland-carol\n")
 
 
 def key_expires():
