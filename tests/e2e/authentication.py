@@ -112,8 +112,8 @@ def reissued_certificate():
 
 
 def key_types():
-    """RSA, P-384, P-521, Ed25519, Ed448."""
-    for name in "type-2048", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
+    """RSA, RSA-PSS, P-384, P-521, Ed25519, Ed448."""
+    for name in "type-2048", "type-RSA-PSS", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
         with Connection("imap", name) as c:
             assert "PREAUTH" in c.greeting, (name, c.greeting, c.logged())
 
@@ -142,10 +142,54 @@ def short_key():
     assert run.returncode != 0 and "2048" in run.stdout, run
 
 
-def register(name, *options):
+def register(name, *options, address=ALICE):
     postern("tlspubkey", "gen", "--p256", f"{KEYS}/{name}")
     with open(f"{KEYS}/{name}.certificate.pem", encoding="ascii") as f:
-        postern("tlspubkey", "add", *options, ALICE, text=f.read())
+        return postern("tlspubkey", "add", *options, address, text=f.read()).stdout.strip()
+
+
+def login_address():
+    """It is normalised when the key is added, and shown in ASCII before a charset is agreed on."""
+    for number, address in enumerate((unicodedata.normalize("NFD", "zoë") + "@BÜCHER.example",
+                                      "ZOE+tag@EXAMPLE.org")):
+        key = f"normalised-{number}"
+        name = register(key, address=address)
+        fields = postern("tlspubkey", "get", name).stdout
+        assert ("zoë@xn--bcher-kva.example", "zoe@example.org")[number] in fields, fields
+        with Connection("imap", key) as c:
+            shown = c.greeting.rsplit(" ", 1)[1]
+            assert c.greeting.startswith("* PREAUTH") and c.greeting.isascii(), c.greeting
+            assert shown == ("@xn--bcher-kva.example", "zoe@example.org")[number], c.greeting
+            logged_in(c)
+        with Connection("submission", key) as c:
+            logged_in(c, "zoe@example.org")
+
+
+def tls12_text():
+    """A key that may not be used over TLS 1.2 is told so, wherever a client shows it."""
+    words = f"The TLS key {fingerprint('yes')} is not accepted over TLS 1.2"
+    with Connection("imap", "yes", tls12=True) as c:
+        assert words in c.end(c.begin("EXTERNAL", b""), "alert")
+    for implicit in True, False:
+        with Connection("submission", "yes", implicit, tls12=True) as c:
+            assert words in c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
+            assert words in c.reply("AUTH EXTERNAL =", "535 5.7.8")
+
+
+def account_pages():
+    """Where there is a page to approve a key on, the text names it."""
+    path = f"{INSTANCE}/conf.d/pages.conf"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write('account-pages-url = "https://mx.example.org/account"\n')
+    postern("config", "apply")
+    words = f"The TLS key {fingerprint('stranger')} is not registered here. Approve it at https://mx.example.org/account"
+    with Connection("imap", "stranger") as c:
+        assert c.end(c.begin("EXTERNAL", b""), "alert").endswith("] " + words)
+    with Connection("submission", "stranger") as c:
+        assert c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0").endswith(words)
+        assert c.reply("AUTH EXTERNAL =", "535 5.7.8").endswith(words)
+    os.unlink(path)
+    postern("config", "apply")
 
 
 def scope_and_expiry():
@@ -426,12 +470,13 @@ def disabled():
             assert other.greeting == "* BYE Ask Zo?", other.greeting
         submitting.reply("MAIL FROM:<fay@example.org>", "421 4.7.0")
     for implicit in True, False:
-        if not implicit:
-            with Connection("imap", "fay", implicit) as c:
+        for key in ("fay-no", "fay-tolerant") if implicit else ("fay", "fay-no", "fay-tolerant"):
+            with Connection("imap", key, implicit) as c:
+                assert c.greeting.startswith("* OK"), c.greeting
                 c.expect("b CAPABILITY", "AUTH=EXTERNAL")
-        with Connection("imap", "fay-no", implicit) as c:
-            assert "Ask Zo?" in c.end(c.begin("EXTERNAL", b""), "alert")
-        for key in "fay", "fay-no":
+                c.expect(None, "b OK")
+                assert c.end(c.begin("EXTERNAL", b""), "alert") == "a NO [ALERT] Ask Zo?"
+        for key in "fay", "fay-no", "fay-tolerant":
             with Connection("submission", key, implicit) as c:
                 assert c.ehlo.startswith("250"), c.ehlo
                 assert "Ask Zo?" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
