@@ -6,8 +6,11 @@
 #include "io/file.h"
 #include "text/text.h"
 
-static void describe_key(struct config *config, struct span fingerprint, const char *why,
-    struct arena *a, struct login_key *ret);
+enum { KEY_TYPE_MAX_BYTES = 40 };
+
+static struct span describe_unknown(
+    struct config *config, struct span spki, struct span fingerprint, struct arena *a);
+static struct span describe_stale(struct span fingerprint, struct arena *a);
 static int find_key(int keys_dirfd, int accounts_dirfd, struct span fingerprint, struct arena *a,
     struct tls_key *ret);
 static void judge_key(struct config *config, const struct config_account *account, bool tls12,
@@ -54,10 +57,14 @@ int login_key(struct config *config, int keys_dirfd, int accounts_dirfd, struct 
 	key_fingerprint(spki, fingerprint);
 	struct config_account account;
 	int rc = find_key(keys_dirfd, accounts_dirfd, span_cstr(fingerprint), a, &ret->key);
+	bool is_registered = rc == 0;
 	if (rc == 0)
 		rc = config_account(config, ret->key.account, a, &account);
 	if (rc == -ENOENT) {
-		describe_key(config, span_cstr(fingerprint), "is not registered here", a, ret);
+		*ret = (struct login_key){.result = LOGIN_UNKNOWN_KEY,
+		    .text = is_registered
+				? describe_stale(span_cstr(fingerprint), a)
+				: describe_unknown(config, spki, span_cstr(fingerprint), a)};
 		return 0;
 	}
 	if (rc < 0) {
@@ -103,8 +110,8 @@ static void judge_key(struct config *config, const struct config_account *accoun
 		    "administrator to remove it and add it with --allow-tls12: postern tlspubkey",
 		    SPAN_ARG(fingerprint));
 	} else if (!is_address_of(config, account->name, ret->key.address, a)) {
-		describe_key(
-		    config, fingerprint, "has a login address that is not its account's", a, ret);
+		*ret = (struct login_key){
+		    .result = LOGIN_UNKNOWN_KEY, .text = describe_stale(fingerprint, a)};
 	} else if (ret->key.expires != 0 && now_s >= ret->key.expires) {
 		ret->result = LOGIN_EXPIRED;
 		ret->text = arena_format(a, "The TLS key %.*s has expired.", SPAN_ARG(fingerprint));
@@ -121,22 +128,34 @@ static void judge_key(struct config *config, const struct config_account *accoun
 	}
 }
 
-/* LOGIN_UNKNOWN_KEY, with a sentence that says what to do. */
-static void describe_key(struct config *config, struct span fingerprint, const char *why,
-    struct arena *a, struct login_key *ret)
+/* Nobody has registered it: what to do about that, if it can be done. */
+static struct span describe_unknown(
+    struct config *config, struct span spki, struct span fingerprint, struct arena *a)
 {
+	struct str type cleanup(str_clear) = STR_INIT(KEY_TYPE_MAX_BYTES);
 	struct config_global global = {0};
-	struct span url = SPAN_NONE;
-	if (config_global(config, a, &global) == 0)
-		url = global.account_pages_url;
-	*ret = (struct login_key){.result = LOGIN_UNKNOWN_KEY};
-	if (url.n > 0)
-		ret->text = arena_format(a, "The TLS key %.*s %s. Approve it at %.*s",
-		    SPAN_ARG(fingerprint), why, SPAN_ARG(url));
-	else
-		ret->text = arena_format(a,
-		    "The TLS key %.*s %s. Ask the administrator to approve it: postern tlspubkey",
-		    SPAN_ARG(fingerprint), why);
+	if (key_type(spki, &type) < 0)
+		return arena_format(a,
+		    "The TLS key %.*s cannot be registered here: use RSA of %d bits or more, ECDSA "
+		    "(P-256, P-384, P-521), Ed25519 or Ed448.",
+		    SPAN_ARG(fingerprint), KEY_RSA_MIN_BITS);
+	if (config_global(config, a, &global) == 0 && global.account_pages_url.n > 0)
+		return arena_format(a,
+		    "The TLS key %.*s is not registered here. Approve it at %.*s",
+		    SPAN_ARG(fingerprint), SPAN_ARG(global.account_pages_url));
+	return arena_format(a,
+	    "The TLS key %.*s is not registered here. Ask the administrator to approve it: "
+	    "postern tlspubkey",
+	    SPAN_ARG(fingerprint));
+}
+
+/* It is registered, so there is nothing to approve. */
+static struct span describe_stale(struct span fingerprint, struct arena *a)
+{
+	return arena_format(a,
+	    "The TLS key %.*s has a login address that is not its account's. Ask the "
+	    "administrator to register it again: postern tlspubkey add",
+	    SPAN_ARG(fingerprint));
 }
 
 static bool is_address_of(

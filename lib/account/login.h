@@ -29,7 +29,7 @@ struct login_key {
 	enum login_result
 	    result; /* LOGIN_OK, _UNKNOWN_KEY, _EXPIRED, _OUT_OF_SCOPE, _DISABLED, _UNAVAILABLE */
 	struct tls_key key; /* valid for all but LOGIN_UNKNOWN_KEY and LOGIN_UNAVAILABLE */
-	struct span text;   /* for people: fingerprint and where to approve it, or why not */
+	struct span text;   /* for people: fingerprint and what to do about it, or why not */
 };
 /*
  * Looks a proven key up: global table, account's record, address still the account's, TLS 1.2

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "text/text.h"
 #include "tls/tls.h"
 
 enum { PEM_FILE_MAX_BYTES = 1 << 20, REASON_MAX_BYTES = 1000 };
@@ -16,6 +17,7 @@ struct claim {
 
 static void check_domains(const struct config_draft *d, struct config_report *report);
 static void check_addresses(const struct config_draft *d, struct config_report *report);
+static void check_disabled_text(const struct draft_account *a, struct config_report *report);
 static void check_account_name(const struct config_draft *d, struct span name, const char *key,
     struct config_place place, struct config_report *report);
 static void check_routes(
@@ -41,8 +43,10 @@ void draft_check(struct config_draft *d, struct config_report *report)
 	check_routes(d, &d->routes, report);
 	for (size_t i = 0; i < d->domain_count; i++)
 		check_routes(d, &d->domains[i].routes, report);
-	for (size_t i = 0; i < d->account_count; i++)
+	for (size_t i = 0; i < d->account_count; i++) {
+		check_disabled_text(&d->accounts[i], report);
 		check_routes(d, &d->accounts[i].routes, report);
+	}
 	for (size_t i = 0; i < d->transport_count; i++)
 		check_transport(&d->transports[i], report);
 	if (d->global.certificate_count == 0)
@@ -90,6 +94,17 @@ static void check_addresses(const struct config_draft *d, struct config_report *
 		    SPAN_ARG(report_place(report->arena, claims[i - 1].owner->addresses_place)),
 		    SPAN_ARG(claims[i - 1].owner->account.name));
 	}
+}
+
+/* It stands in responses and replies to clients that have not logged in: those are ASCII. */
+static void check_disabled_text(const struct draft_account *a, struct config_report *report)
+{
+	struct span text = a->account.disabled_text;
+	struct str shown cleanup(str_clear) = STR_INIT(text.n);
+	text_to_printable_ascii(text, &shown);
+	if (!span_equal(text, str_span(&shown)))
+		report_warning(report, a->disabled_text_place,
+		    "mail programs are told this in ASCII: \"%s\"", shown.data);
 }
 
 static void check_account_name(const struct config_draft *d, struct span name, const char *key,

@@ -22,6 +22,13 @@ struct apply {
 	struct arena *arena;
 	struct config_report *report;
 	int state_fd, config_fd, accounts_fd;
+	struct changed *changed;    /* whose live sessions are to look again */
+	const struct span *current; /* names of the draft's accounts, sorted */
+};
+struct changed {
+	struct span account;
+	bool removed;
+	struct changed *next;
 };
 
 static int apply_draft(struct apply *w);
@@ -33,10 +40,14 @@ static int write_table(struct apply *w);
 static int write_records(const struct config_draft *d, struct db *db);
 static int write_accounts(const struct config_draft *d, struct db *db, struct str *value);
 static int put(struct db *db, char kind, struct span name, const struct str *value);
-static int find_changed(struct apply *w, const struct span **ret, size_t *ret_count);
+static int find_changed(struct apply *w);
 static bool account_changed(
     struct db *old, const struct config_account *account, struct str *before, struct str *now);
-static int touch_changes(struct apply *w, struct span account);
+static int find_removed(struct apply *w, struct db *old);
+static int note_removed(struct span key, struct span value, void *context);
+static int compare_names(const void *a, const void *b);
+static void note_changed(struct apply *w, struct span account, bool removed);
+static int touch_changes(struct apply *w, const struct changed *c);
 static int fail(struct apply *w, int error, const char *what, const char *path);
 
 void config_check(const struct paths *p, const struct config_extra *extra, struct arena *a,
@@ -71,7 +82,13 @@ int config_apply(
 	config_check(p, NULL, a, report, ret);
 	if (report->error_count > 0)
 		return -EINVAL;
-	struct apply w = {p, ret, a, report, -1, -1, -1};
+	struct apply w = {.paths = p,
+	    .draft = ret,
+	    .arena = a,
+	    .report = report,
+	    .state_fd = -1,
+	    .config_fd = -1,
+	    .accounts_fd = -1};
 	int rc = apply_draft(&w);
 	close_fd(&w.accounts_fd);
 	close_fd(&w.config_fd);
@@ -81,19 +98,17 @@ int config_apply(
 
 static int apply_draft(struct apply *w)
 {
-	const struct span *changed = NULL;
-	size_t changed_count = 0;
 	int rc = make_folders(w);
 	if (rc < 0)
 		return rc;
 	if (flock(w->config_fd, LOCK_EX | LOCK_NB) < 0) /* until the fd is closed */
 		return fail(w, errno == EWOULDBLOCK ? -EBUSY : -errno,
 		    "another `postern config apply` is running", w->paths->state);
-	rc = find_changed(w, &changed, &changed_count);
+	rc = find_changed(w);
 	if (rc == 0)
 		rc = write_table(w);
-	for (size_t i = 0; rc == 0 && i < changed_count; i++)
-		rc = touch_changes(w, changed[i]);
+	for (const struct changed *c = w->changed; rc == 0 && c; c = c->next)
+		rc = touch_changes(w, c);
 	return rc;
 }
 
@@ -248,8 +263,8 @@ static int put(struct db *db, char kind, struct span name, const struct str *val
 	return db_put(db, str_span(&key), str_span(value));
 }
 
-/* Accounts whose record is another than in the table that stands, or was not there. */
-static int find_changed(struct apply *w, const struct span **ret, size_t *ret_count)
+/* Accounts whose record is another than in the table that stands, or is in one of the two only. */
+static int find_changed(struct apply *w)
 {
 	struct db *old = NULL;
 	struct str before cleanup(str_clear) = STR_INIT(CONFIG_RECORD_MAX_BYTES);
@@ -258,16 +273,13 @@ static int find_changed(struct apply *w, const struct span **ret, size_t *ret_co
 	if (rc < 0 && rc != -ENOENT && rc != -EUCLEAN)
 		return fail(w, rc, "cannot be read", "config/" TABLE_NAME);
 	const struct config_draft *d = w->draft;
-	struct span *changed = ARENA_ARRAY(w->arena, struct span, d->account_count);
-	size_t count = 0;
 	for (size_t i = 0; i < d->account_count; i++) {
 		if (!old || account_changed(old, &d->accounts[i].account, &before, &now))
-			changed[count++] = d->accounts[i].account.name;
+			note_changed(w, d->accounts[i].account.name, false);
 	}
+	rc = old ? find_removed(w, old) : 0;
 	db_close(old);
-	*ret = changed;
-	*ret_count = count;
-	return 0;
+	return rc < 0 ? fail(w, rc, "cannot be read", "config/" TABLE_NAME) : 0;
 }
 
 static bool account_changed(
@@ -282,12 +294,53 @@ static bool account_changed(
 	       !span_equal(str_span(before), str_span(now));
 }
 
+/* Those that are configured no longer: their sessions are to end. */
+static int find_removed(struct apply *w, struct db *old)
+{
+	const struct config_draft *d = w->draft;
+	struct span *names = ARENA_ARRAY(w->arena, struct span, d->account_count);
+	for (size_t i = 0; i < d->account_count; i++)
+		names[i] = d->accounts[i].account.name;
+	if (d->account_count > 0)
+		qsort(names, d->account_count, sizeof(*names), compare_names);
+	w->current = names;
+	return db_each(old, note_removed, w);
+}
+
+static int note_removed(struct span key, struct span value, void *context)
+{
+	struct apply *w = context;
+	struct span name = span_from(key, 1);
+	size_t count = w->draft->account_count;
+	(void)value;
+	if (!span_starts_with(key, SPAN("A")) || !account_name_is_valid(name) ||
+	    (count > 0 && bsearch(&name, w->current, count, sizeof(name), compare_names)))
+		return 0;
+	note_changed(w, arena_span(w->arena, name), true);
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct span *left = a, *right = b;
+	return span_compare(*left, *right);
+}
+
+static void note_changed(struct apply *w, struct span account, bool removed)
+{
+	struct changed *c = ARENA_NEW(w->arena, struct changed);
+	*c = (struct changed){account, removed, w->changed};
+	w->changed = c;
+}
+
 /* Live sessions watch the file and look their account up again. */
-static int touch_changes(struct apply *w, struct span account)
+static int touch_changes(struct apply *w, const struct changed *c)
 {
 	int folder cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
-	const char *name = arena_cstr(w->arena, account);
+	const char *name = arena_cstr(w->arena, c->account);
 	int rc = folder_open(w->accounts_fd, name, &folder);
+	if (rc == -ENOENT && c->removed)
+		return 0; /* its folder was removed, too: nobody watches it */
 	if (rc < 0)
 		return fail(w, rc, "cannot be opened", name);
 	fd = openat(folder, "changes", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

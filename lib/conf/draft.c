@@ -150,6 +150,7 @@ static void make_account(struct maker *m, const struct config_section *s, struct
 	make_addresses(m, &v, ret);
 	account->disabled = value_yes_no(&v, "disabled");
 	account->disabled_text = value_text(&v, "disabled-text");
+	ret->disabled_text_place = value_place(&v, "disabled-text");
 	account->quota_bytes = value_size(&v, "quota");
 	account->quota_messages = value_number(&v, "quota-messages");
 	account->local_only = value_yes_no(&v, "local-only");

@@ -15,7 +15,7 @@ struct draft_routes {
 };
 struct draft_account {
 	struct config_account account;
-	struct config_place place, addresses_place;
+	struct config_place place, addresses_place, disabled_text_place;
 	const struct span *compared; /* of each address: its local part as compared, "@", domain */
 	struct draft_routes routes;
 };

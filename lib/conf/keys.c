@@ -58,7 +58,7 @@ const struct config_key config_keys[] = {
     {CONFIG_ACCOUNT, "disabled", CONFIG_YES_NO, "no", 0, 0, NULL,
 	"Refuse logins; mail still arrives."},
     {CONFIG_ACCOUNT, "disabled-text", CONFIG_TEXT, "This account is disabled.", 1, TEXT_MAX_BYTES,
-	NULL, "What those who try to log in are told."},
+	NULL, "What those who try to log in are told, in ASCII."},
     {CONFIG_ACCOUNT, "quota", CONFIG_SIZE, "0", 0, BYTES_MAX, NULL,
 	"Most bytes of mail; 0: no limit."},
     {CONFIG_ACCOUNT, "quota-messages", CONFIG_NUMBER, "0", 0, 5000000, NULL,

@@ -35,7 +35,8 @@ enum message_type {
 };
 enum message_sender { SENDER_GATE, SENDER_SESSION };
 enum {
-	MESSAGE_MAX_BYTES = TLS_TRANSCRIPT_MAX_BYTES + 32768,
+	/* FACTS: the transcript, the client's key (once more, as it is in there), and small things */
+	MESSAGE_MAX_BYTES = TLS_TRANSCRIPT_MAX_BYTES + TLS_CLIENT_CERTIFICATES_MAX_BYTES + 8192,
 	MESSAGE_RESPONSE_MAX_BYTES = SASL_MESSAGE_MAX_BYTES + 16,
 	/* of what a client calls itself: cut by the gate, refused by the session */
 	MESSAGE_NAME_MAX_BYTES = 1024,

@@ -480,6 +480,8 @@ static enum login_result check_key(
 	int rc = credentials_get_key(c, s->login.fingerprint, &scratch, &key);
 	if (rc < 0)
 		return rc == -ENOENT ? LOGIN_UNKNOWN_KEY : LOGIN_UNAVAILABLE;
+	if (s->facts.tls_version != SESSION_TLS_1_3 && !key.allow_tls12)
+		return LOGIN_UNKNOWN_KEY; /* as at the login */
 	if (!(key.scope & scope))
 		return LOGIN_OUT_OF_SCOPE;
 	*expires_s = session_earlier(*expires_s, key.expires);

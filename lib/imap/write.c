@@ -102,12 +102,12 @@ void imap_put_literal_head(struct str *out, uint64_t bytes)
 
 void imap_put_text(struct str *out, struct span s, enum imap_text mode)
 {
-	bool utf8 = mode == IMAP_TEXT_UTF8 && utf8_is_valid(s);
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		bool good = c < 0x80 ? !ascii_is_control(c) : utf8;
-		str_append_char(out, good ? s.p[i] : '?');
+	if (mode != IMAP_TEXT_UTF8 || !utf8_is_valid(s)) {
+		text_to_printable_ascii(s, out);
+		return;
 	}
+	for (size_t i = 0; i < s.n; i++)
+		str_append_char(out, ascii_is_control((unsigned char)s.p[i]) ? '?' : s.p[i]);
 }
 
 void imap_put_flags(struct str *out, unsigned system_flags, uint64_t keyword_bits,

@@ -21,7 +21,7 @@ void imap_put_nstring(struct str *out, struct span s, enum imap_text mode);
 void imap_put_astring(struct str *out, struct span s, enum imap_text mode);
 /* "{n}" CRLF: n bytes must follow. */
 void imap_put_literal_head(struct str *out, uint64_t bytes);
-/* Free text of a response: control bytes become '?'; in ASCII mode 8-bit ones, too. */
+/* Free text of a response: control characters become '?'; in ASCII mode those beyond it, too. */
 void imap_put_text(struct str *out, struct span s, enum imap_text mode);
 /* A mailbox name (UTF-8, NFC) as astring; modified UTF-7 in ASCII mode (RFC 3501 §5.1.3). */
 void imap_put_mailbox(struct str *out, struct span name, enum imap_text mode);

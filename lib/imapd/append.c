@@ -48,6 +48,7 @@ struct answer imapd_append(struct imapd *c)
 	    .internal_date_s = command->append.has_date ? command->append.date_s : wall_ms() / 1000,
 	    .zone_minutes = command->append.has_date ? command->append.zone_minutes : 0,
 	};
+	c->in_message = true;
 	imap_reader_accept(&c->reader);
 	if (!take_message(c, &in))
 		answer = (struct answer){.kind = ANSWER_NONE};
@@ -59,6 +60,7 @@ struct answer imapd_append(struct imapd *c)
 		answer = answer_error(in.error);
 	else
 		answer = store_message(c, name, &item);
+	c->in_message = false;
 	draft_free(in.draft);
 	return answer;
 }
@@ -100,7 +102,7 @@ static bool is_over_quota(struct imapd *c)
 	       (account->quota_messages && messages >= account->quota_messages);
 }
 
-/* False: the peer is gone. */
+/* False: the peer is gone, or the session ends. */
 static bool take_message(struct imapd *c, struct incoming *in)
 {
 	char piece[PIECE_BYTES];
@@ -148,7 +150,11 @@ static void take_piece(struct incoming *in, struct span piece)
 static bool take_rest(struct imapd *c, bool utf8, struct answer *ret_answer)
 {
 	*ret_answer = answer_bad("Something follows the message");
-	switch (imap_reader_rest(&c->reader)) {
+	imapd_line_begins(c);
+	enum imap_read read = imap_reader_rest(&c->reader);
+	if (!imapd_line_ends(c))
+		read = IMAP_READ_ERROR;
+	switch (read) {
 	case IMAP_READ_COMMAND: return imap_append_rest(str_span(&c->reader.line), utf8) == 0;
 	case IMAP_READ_LITERAL_TOO_BIG: return false;
 	case IMAP_READ_APPEND: /* MULTIAPPEND is not offered */

@@ -11,10 +11,12 @@
 #include "imap/command.h"
 #include "imap/reader.h"
 #include "imapd/imapd.h"
+#include "sasl/server.h"
 #include "store/store.h"
 
 enum {
 	IMAPD_READ_TIMEOUT_MS = 30 * 60 * 1000, /* RFC 3501 §5.4 wants at least 30 minutes */
+	IMAPD_LINE_TIMEOUT_MS = 10 * 60 * 1000, /* for a whole command, once it has begun */
 	IMAPD_WRITE_TIMEOUT_MS = 5 * 60 * 1000, /* of a client that does not read */
 	IMAPD_POLL_MS = 1000,		/* between looks for changes where there is no inotify */
 	IMAPD_EXPIRY_GRACE_MS = 60000,	/* for a command that runs when the credential expires */
@@ -42,9 +44,11 @@ struct imapd {
 
 	bool ended;	       /* BYE was said, or the peer is gone */
 	bool tolerant;	       /* tolerant preauth: AUTHENTICATE and LOGIN are still answered */
+	bool in_message;       /* of APPEND: SIGTERM waits for its end */
 	unsigned bad_commands; /* in a row */
 	struct timespec account_changed; /* of accounts/NAME/changes, when last looked at */
 	int64_t expires_ms;		 /* monotonic; INT64_MAX: never */
+	int64_t line_until_ms;		 /* likewise: what is being read must end then */
 };
 
 /* The tagged line that ends a command. */
@@ -113,7 +117,10 @@ enum wake {
 	WAKE_CHANGES, /* somebody changed the selected mailbox */
 	WAKE_END,     /* BYE was said, or the stream failed */
 };
-/* Takes over the signals, computes the end of the session's credential. */
+/*
+ * Takes over the signals, computes the end of the session's credential. From here on every read that
+ * must wait notices what imapd_look_around() does, and then fails.
+ */
 void imapd_wait_start(struct imapd *c);
 /* The same computation again: session->login changed. */
 void imapd_note_expiry(struct imapd *c);
@@ -121,6 +128,14 @@ void imapd_note_expiry(struct imapd *c);
 enum wake imapd_wait(struct imapd *c, bool want_changes);
 /* The same look at signals, credential and account, without waiting. False: the session ends. */
 must_use bool imapd_look_around(struct imapd *c);
+/*
+ * Around the reading of what the client says in one go: it has IMAPD_LINE_TIMEOUT_MS for that, and when
+ * it is complete the session looks around before anything is done with it. False: the session ends.
+ */
+void imapd_line_begins(struct imapd *c);
+must_use bool imapd_line_ends(struct imapd *c);
+/* Between them: a line that is no command. LINE_ERROR, too, when the session ends. */
+must_use enum line_result imapd_read_line(struct imapd *c, size_t max, struct str *line);
 
 /* set.c: a command's sequence set (numbers or, with UID, UIDs) as UIDs of the view. False: a number
  * that does not exist. */
@@ -145,6 +160,12 @@ struct answer imapd_id(struct imapd *c);
 struct answer imapd_starttls(struct imapd *c);
 struct answer imapd_authenticate(struct imapd *c);
 struct answer imapd_login(struct imapd *c);
+/*
+ * Tolerant preauth: what was to be an authentication (by which mechanism, if that is known) and is none
+ * fails like any other, and ends the connection.
+ */
+struct answer imapd_malformed_authentication(
+    struct imapd *c, struct span tag, enum sasl_mechanism m);
 struct answer imapd_enable(struct imapd *c);
 struct answer imapd_namespace(struct imapd *c);
 struct answer imapd_idle(struct imapd *c);

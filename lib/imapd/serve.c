@@ -8,6 +8,7 @@ static void greet(struct imapd *c);
 static void put_address(struct str *out, struct span address);
 static bool next_command(struct imapd *c);
 static void one_command(struct imapd *c, bool append);
+static void no_command(struct imapd *c, struct answer answer);
 static bool state_allows(const struct imapd *c, const struct imap_command *command);
 static void finish(struct imapd *c, struct span tag, bool tell_expunges, struct answer answer);
 static void put_answer(struct imapd *c, struct span tag, struct answer answer);
@@ -97,7 +98,7 @@ static void serve_commands(struct imapd *c)
 			str_clear(&c->out);
 	}
 	int error = stream_error(c->peer);
-	if (error && error != -EPIPE && error != -ECONNRESET)
+	if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED)
 		log_line(LOG_LEVEL_NOTICE, "connection lost: %s", strerror(-error));
 }
 
@@ -135,16 +136,18 @@ static void put_address(struct str *out, struct span address)
 static bool next_command(struct imapd *c)
 {
 	/* what is pipelined is answered in one write; otherwise it is time to wait */
-	if (stream_buffered(c->peer).n ? !imapd_look_around(c) : imapd_wait(c, false) != WAKE_INPUT)
+	if (!stream_buffered(c->peer).n && imapd_wait(c, false) != WAKE_INPUT)
 		return false;
+	imapd_line_begins(c);
 	enum imap_read read = imap_reader_next(&c->reader);
+	if (!imapd_line_ends(c))
+		return false;
 	switch (read) {
 	case IMAP_READ_COMMAND:
 	case IMAP_READ_APPEND: one_command(c, read == IMAP_READ_APPEND); return !c->ended;
 	case IMAP_READ_LITERAL_TOO_BIG:
-		put_answer(c, imap_command_tag(str_span(&c->reader.text)),
-		    (struct answer){ANSWER_BAD, SPAN("TOOBIG"), "The literal is too large"});
-		count_bad(c);
+		no_command(
+		    c, (struct answer){ANSWER_BAD, SPAN("TOOBIG"), "The literal is too large"});
 		return !c->ended;
 	case IMAP_READ_LINE_TOO_LONG:
 		imapd_give_up(c, answer_bad("The line is too long"), "The line is too long");
@@ -168,15 +171,9 @@ static void one_command(struct imapd *c, bool append)
 	int error = imap_command_parse(text, IMAP_TEXT_ASCII, &c->scratch, command, &problem);
 	if (append && (error || command->kind != IMAP_APPEND) && !refuse_append(c))
 		return;
-	if (error == -EILSEQ) {
-		c->tolerant = false;
-		finish(c, tag, true, answer_no("CANNOT", problem));
-		return;
-	}
 	if (error) {
-		c->tolerant = false;
-		finish(c, tag, true, answer_bad(problem));
-		count_bad(c);
+		no_command(
+		    c, error == -EILSEQ ? answer_no("CANNOT", problem) : answer_bad(problem));
 		return;
 	}
 	c->command = command;
@@ -196,6 +193,24 @@ static void one_command(struct imapd *c, bool append)
 	else
 		c->bad_commands = 0;
 	c->command = NULL;
+}
+
+/* What was read cannot be carried out; in tolerant preauth nothing is tolerated behind it. */
+static void no_command(struct imapd *c, struct answer answer)
+{
+	struct span rest = str_span(&c->reader.text), name, mechanism;
+	struct span tag = arena_span(&c->scratch, imap_command_tag(rest));
+	(void)span_cut(rest, ' ', &name, &rest);
+	(void)span_cut(rest, ' ', &name, &rest);
+	(void)span_cut(rest, ' ', &mechanism, &rest);
+	if (c->tolerant && span_equal_nocase(name, SPAN("AUTHENTICATE")))
+		answer = imapd_malformed_authentication(c, tag, sasl_by_name(mechanism));
+	else if (c->tolerant && span_equal_nocase(name, SPAN("LOGIN")))
+		answer = imapd_malformed_authentication(c, tag, SASL_PLAIN);
+	c->tolerant = false;
+	finish(c, tag, true, answer);
+	if (answer.kind == ANSWER_BAD)
+		count_bad(c);
 }
 
 static bool state_allows(const struct imapd *c, const struct imap_command *command)

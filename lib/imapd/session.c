@@ -5,6 +5,8 @@
 
 static struct answer logged_in_already(struct imapd *c);
 static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct span initial);
+static struct answer conclude(struct imapd *c, struct span tag, struct sasl_server *sasl,
+    enum sasl_outcome outcome, bool aborted);
 static enum sasl_outcome converse(
     struct imapd *c, struct sasl_server *sasl, struct span initial, bool *ret_aborted);
 static bool read_response(struct imapd *c, struct str *line);
@@ -89,10 +91,10 @@ struct answer imapd_authenticate(struct imapd *c)
 		return logged_in_already(c);
 	struct str initial cleanup(str_clear_secret) = STR_INIT(IMAPD_SASL_LINE_BYTES_MAX);
 	bool has_initial = span_is_set(command->authenticate.initial);
+	enum sasl_mechanism m = sasl_by_name(command->authenticate.mechanism);
 	if (has_initial && base64_decode(command->authenticate.initial, &initial))
-		return answer_bad("The initial response is not base64");
-	return authenticate(c, sasl_by_name(command->authenticate.mechanism),
-	    has_initial ? str_span(&initial) : SPAN_NONE);
+		return imapd_malformed_authentication(c, command->tag, m);
+	return authenticate(c, m, has_initial ? str_span(&initial) : SPAN_NONE);
 }
 
 /* A mail program that does not know PREAUTH needs a key of another mode: its administrator is told. */
@@ -101,9 +103,10 @@ static struct answer logged_in_already(struct imapd *c)
 	const struct session_login *login = &c->session->login;
 	if (span_equal(login->mechanism, SPAN("TLS-KEY")))
 		log_line(LOG_LEVEL_NOTICE,
-		    "a client logs in though PREAUTH did: register its key %.*s with "
-		    "--preauth=tolerant, or --preauth=no",
-		    SPAN_ARG(login->fingerprint));
+		    "a client logs in though PREAUTH did: register its key %.*s with %s",
+		    SPAN_ARG(login->fingerprint),
+		    login->preauth == PREAUTH_TOLERANT ? "--preauth=no"
+						       : "--preauth=tolerant, or --preauth=no");
 	return answer_no(NULL, "You are logged in already");
 }
 
@@ -119,7 +122,7 @@ struct answer imapd_login(struct imapd *c)
 	str_append_char(&plain, '\0');
 	str_append(&plain, command->login.password);
 	if (plain.failed)
-		return answer_no("AUTHENTICATIONFAILED", "The name or the password is too long");
+		return imapd_malformed_authentication(c, command->tag, SASL_PLAIN);
 	return authenticate(c, SASL_PLAIN, str_span(&plain));
 }
 
@@ -134,7 +137,22 @@ static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct
 		return answer_no(NULL, "This mechanism is not offered");
 	bool aborted = false;
 	enum sasl_outcome outcome = converse(c, sasl, initial, &aborted);
-	enum login_result result = session_sasl_end(c->session, sasl, outcome);
+	return conclude(c, c->command->tag, sasl, outcome, aborted);
+}
+
+struct answer imapd_malformed_authentication(
+    struct imapd *c, struct span tag, enum sasl_mechanism m)
+{
+	struct sasl_server *sasl = m < SASL_MECHANISM_COUNT ? session_sasl(c->session, m) : NULL;
+	return conclude(c, tag, sasl, SASL_MALFORMED, false);
+}
+
+/* Owns sasl. NULL: malformed, and nobody knows which mechanism it was to be; the log says nothing. */
+static struct answer conclude(struct imapd *c, struct span tag, struct sasl_server *sasl,
+    enum sasl_outcome outcome, bool aborted)
+{
+	enum login_result result =
+	    sasl ? session_sasl_end(c->session, sasl, outcome) : LOGIN_ABORTED;
 	sasl_server_free(sasl);
 	if (result == LOGIN_OK) {
 		struct answer answer = answer_ok("Logged in");
@@ -144,13 +162,15 @@ static struct answer authenticate(struct imapd *c, enum sasl_mechanism m, struct
 		    arena_format(&c->scratch, "CAPABILITY %.*s", SPAN_ARG(imapd_capabilities(c)));
 		return answer;
 	}
-	const char *line = aborted || outcome == SASL_MALFORMED
-			       ? "BAD Authentication was broken off"
+	const char *line = aborted		       ? "BAD Authentication was broken off"
+			   : outcome == SASL_MALFORMED ? "BAD Malformed authentication"
 			   : outcome == SASL_UNAVAILABLE || result == LOGIN_UNAVAILABLE
 			       ? "NO [UNAVAILABLE] Authentication is not possible now"
 			       : "NO [AUTHENTICATIONFAILED] Authentication failed";
-	stream_write(c->peer, c->command->tag);
-	stream_format(c->peer, " %s\r\n", line);
+	if (!c->ended) {
+		stream_write(c->peer, tag.n ? tag : SPAN("*"));
+		stream_format(c->peer, " %s\r\n", line);
+	}
 	imapd_bye(c, "Authentication failed");
 	return (struct answer){.kind = ANSWER_NONE};
 }
@@ -179,7 +199,7 @@ static enum sasl_outcome converse(
 
 static bool read_response(struct imapd *c, struct str *line)
 {
-	enum line_result read = stream_read_line(c->peer, IMAPD_SASL_LINE_BYTES_MAX - 1, line);
+	enum line_result read = imapd_read_line(c, IMAPD_SASL_LINE_BYTES_MAX - 1, line);
 	return read == LINE_OK || read == LINE_BARE_LF;
 }
 
@@ -206,7 +226,7 @@ struct answer imapd_idle(struct imapd *c)
 		return (struct answer){.kind = ANSWER_NONE};
 
 	struct str line cleanup(str_clear) = STR_INIT(IMAPD_IDLE_LINE_BYTES_MAX + 1);
-	switch (stream_read_line(c->peer, IMAPD_IDLE_LINE_BYTES_MAX, &line)) {
+	switch (imapd_read_line(c, IMAPD_IDLE_LINE_BYTES_MAX, &line)) {
 	case LINE_OK:
 	case LINE_BARE_LF:
 		if (span_equal_nocase(span_trim(str_span(&line)), SPAN("DONE")))

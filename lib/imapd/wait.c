@@ -1,6 +1,7 @@
 /*
  * Waiting: for the next command and inside IDLE, in one poll on the peer and the change
- * notification, until the credential ends, a signal comes or the client has been silent too long.
+ * notification, until the credential ends, a signal comes or the client has been silent too long. In
+ * the middle of a line or literal the stream waits, and looks after the same (stream_set_watch()).
  *
  * SIGTERM between the look at the flag and the poll would be missed until the next wake-up: the
  * handler therefore arms a timer, and SIGALRM runs the same handler again, every second, until the
@@ -12,9 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "imapd/connection.h"
 #include "sys/log.h"
 
+static int look(void *context);
 static bool go_on(struct imapd *c);
 static bool account_is_good(struct imapd *c);
 static void drain(int fd);
@@ -31,6 +34,8 @@ void imapd_wait_start(struct imapd *c)
 	(void)sigaction(SIGTERM, &action, NULL); /* without it the default holds: death, no BYE */
 	(void)sigaction(SIGALRM, &action, NULL);
 	imapd_note_expiry(c);
+	c->line_until_ms = INT64_MAX;
+	stream_set_watch(c->peer, (struct stream_watch){c->session->changes_fd, look, c});
 }
 
 void imapd_note_expiry(struct imapd *c)
@@ -56,9 +61,7 @@ enum wake imapd_wait(struct imapd *c, bool want_changes)
 			c->ended = true;
 			return WAKE_END;
 		}
-		if (ready & STREAM_READY_OTHER)
-			drain(changes_fd);
-		if ((ready & STREAM_READY_OTHER || changes_fd < 0) && !account_is_good(c))
+		if ((ready & STREAM_READY_OTHER || changes_fd < 0) && !imapd_look_around(c))
 			return WAKE_END;
 		if (ready & STREAM_READY_INPUT)
 			return WAKE_INPUT;
@@ -74,18 +77,46 @@ enum wake imapd_wait(struct imapd *c, bool want_changes)
 bool imapd_look_around(struct imapd *c)
 {
 	struct pollfd p = {.fd = c->session->changes_fd, .events = POLLIN};
-	if (p.fd >= 0 && poll(&p, 1, 0) > 0) {
+	if (c->ended)
+		return false;
+	bool may_have_changed = p.fd < 0 || poll(&p, 1, 0) > 0;
+	if (may_have_changed && p.fd >= 0)
 		drain(p.fd);
-		if (!account_is_good(c))
-			return false;
-	}
-	return go_on(c);
+	return (!may_have_changed || account_is_good(c)) && go_on(c);
+}
+
+void imapd_line_begins(struct imapd *c)
+{
+	int timeout_ms = fault("short-lines") ? IMAPD_POLL_MS : IMAPD_LINE_TIMEOUT_MS;
+	c->line_until_ms = monotonic_ms() + timeout_ms;
+}
+
+bool imapd_line_ends(struct imapd *c)
+{
+	c->line_until_ms = INT64_MAX;
+	return imapd_look_around(c);
+}
+
+enum line_result imapd_read_line(struct imapd *c, size_t max, struct str *line)
+{
+	imapd_line_begins(c);
+	enum line_result read = stream_read_line(c->peer, max, line);
+	return imapd_line_ends(c) ? read : LINE_ERROR;
+}
+
+/* Of the stream: each time that a read must wait. */
+static int look(void *context)
+{
+	struct imapd *c = context;
+	if (imapd_look_around(c) && monotonic_ms() >= c->line_until_ms)
+		imapd_bye(c, "The command took too long");
+	return c->ended ? -ECANCELED : wait_slice_ms(c, c->line_until_ms);
 }
 
 /* Says BYE and answers false when the connection must end. */
 static bool go_on(struct imapd *c)
 {
-	if (must_stop) {
+	if (must_stop && !c->in_message) {
 		(void)alarm(0);
 		imapd_bye(c, "The server is going down");
 		return false;
@@ -138,7 +169,7 @@ static int wait_slice_ms(const struct imapd *c, int64_t until_ms)
 	int64_t left_ms = MIN(until_ms, c->expires_ms) - now_ms;
 	if (c->session->changes_fd < 0)
 		left_ms = MIN(left_ms, IMAPD_POLL_MS);
-	return (int)MAX(left_ms, 0);
+	return (int)MIN(MAX(left_ms, 0), INT32_MAX);
 }
 
 static void on_signal(int number)

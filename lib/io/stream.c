@@ -14,6 +14,7 @@ struct stream {
 	int64_t deadline_ms;
 	int error, read_error; /* the latter is of reading only */
 	bool end_of_input, stoppable;
+	struct stream_watch watch;
 };
 
 enum direction { READING, WRITING };
@@ -71,6 +72,11 @@ void stream_set_deadline(struct stream *s, int64_t deadline_ms)
 	s->deadline_ms = deadline_ms;
 }
 
+void stream_set_watch(struct stream *s, struct stream_watch watch)
+{
+	s->watch = watch;
+}
+
 int stream_error(const struct stream *s)
 {
 	return s->error ? s->error : s->read_error;
@@ -98,18 +104,27 @@ static int64_t time_left(const struct stream *s, int timeout_ms, int64_t started
 static int wait_ready(struct stream *s, short events, enum direction d, int64_t started_ms)
 {
 	int timeout_ms = d == READING ? s->read_timeout_ms : s->write_timeout_ms;
+	bool watched = d == READING && s->watch.look;
 	for (;;) {
 		int64_t left = time_left(s, timeout_ms, started_ms);
 		if (left < -1)
 			return (int)left;
-		struct pollfd p = {
-		    .fd = events & POLLIN ? s->channel.fd_in : s->channel.fd_out,
-		    .events = events,
-		};
 		if (s->stoppable && stop_requested())
 			return -ECANCELED;
-		int n = s->stoppable ? stop_poll(&p, 1, (int)left) : poll(&p, 1, (int)left);
-		if (n > 0)
+		if (watched) {
+			int look_ms = s->watch.look(s->watch.context);
+			if (look_ms < 0)
+				return s->read_error = look_ms;
+			left = left < 0 ? look_ms : MIN(left, (int64_t)look_ms);
+		}
+		struct pollfd p[] = {
+		    {.fd = events & POLLIN ? s->channel.fd_in : s->channel.fd_out,
+			.events = events},
+		    {.fd = watched ? s->watch.fd : -1, .events = POLLIN},
+		};
+		int n = s->stoppable || watched ? stop_poll(p, ARRAY_SIZE(p), (int)left)
+						: poll(p, ARRAY_SIZE(p), (int)left);
+		if (n > 0 && !p[1].revents)
 			return 0;
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -141,7 +156,8 @@ static ssize_t read_channel(struct stream *s, void *buffer, size_t n)
 			if (error == 0)
 				continue;
 		}
-		stream_fail(s, error);
+		if (!s->read_error)
+			stream_fail(s, error);
 		return error;
 	}
 }

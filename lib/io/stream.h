@@ -56,8 +56,19 @@ void stream_set_deadline(struct stream *s, int64_t deadline_ms);
 /* SIGTERM, when it is caught (sys/stop.h), ends every wait with -ECANCELED, and so the stream. */
 void stream_set_stoppable(struct stream *s);
 /*
+ * What every read that must wait looks after meanwhile: look() is called before each wait, and again
+ * when `fd` (-1: none) is readable, which it has to empty, when a signal came, and when the time that
+ * it answered has passed (ms; INT32_MAX: whenever). Its negative errno ends reading. It may write.
+ */
+struct stream_watch {
+	int fd;
+	int (*look)(void *context);
+	void *context;
+};
+void stream_set_watch(struct stream *s, struct stream_watch watch);
+/*
  * The sticky error (negative errno; -EPIPE after end of input is not one), or 0. -EMSGSIZE after an
- * endless line is of reading only: what is written still goes out.
+ * endless line and the error of a watch are of reading only: what is written still goes out.
  */
 int stream_error(const struct stream *s);
 /* Makes the error stick (first one wins). */

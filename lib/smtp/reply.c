@@ -1,7 +1,7 @@
 #include "smtp/reply.h"
 
-#include "base/ascii.h"
 #include "base/encode.h"
+#include "text/text.h"
 
 static void put_line(
     struct stream *out, unsigned code, bool last, const char *enhanced, struct span text);
@@ -47,11 +47,12 @@ static void put_line(
 	char line[SMTP_REPLY_LINE_MAX_BYTES + 2];
 	int head = snprintf(line, sizeof(line), "%03u%c%s%s", code, last ? ' ' : '-',
 	    enhanced ? enhanced : "", enhanced ? " " : "");
-	size_t n = (size_t)head;
-	for (size_t i = 0; i < text.n && n < SMTP_REPLY_LINE_MAX_BYTES; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		line[n++] = c == ' ' || ascii_is_vchar(c) ? (char)c : '?';
-	}
+	struct str printable cleanup(str_clear) = STR_INIT(text.n);
+	text_to_printable_ascii(text, &printable);
+	struct span shown =
+	    span_sub(str_span(&printable), 0, SMTP_REPLY_LINE_MAX_BYTES - (size_t)head);
+	memcpy(line + head, shown.p, shown.n);
+	size_t n = (size_t)head + shown.n;
 	line[n++] = '\r';
 	line[n++] = '\n';
 	stream_write(out, span_of(line, n));

@@ -91,11 +91,7 @@ static enum exchange converse(struct server *v, struct sasl_server *sasl,
 
 static enum exchange read_response(struct server *v, struct str *line)
 {
-	if (!server_wait(v, SUBMITD_COMMAND_TIMEOUT_MS))
-		return EXCHANGE_LOST;
-	stream_set_deadline(v->peer, monotonic_ms() + SUBMITD_LINE_TIMEOUT_MS);
-	enum line_result got = stream_read_line(v->peer, SMTP_AUTH_LINE_MAX_BYTES, line);
-	stream_set_deadline(v->peer, INT64_MAX);
+	enum line_result got = server_read_line(v, SMTP_AUTH_LINE_MAX_BYTES, line);
 	if (got == LINE_TOO_LONG)
 		return EXCHANGE_TOO_LONG;
 	if (got == LINE_BARE_LF) /* *ret of converse() is SASL_MALFORMED so far */

@@ -95,10 +95,8 @@ static ssize_t read_piece(
 	int64_t left_ms = until_ms - monotonic_ms();
 	v->in_message = true;
 	bool is_there = server_wait(v, (int)MIN(left_ms, (int64_t)SUBMITD_DATA_TIMEOUT_MS));
+	ssize_t n = is_there ? stream_read(v->peer, piece, most) : -ETIMEDOUT;
 	v->in_message = false;
-	if (!is_there)
-		return -ETIMEDOUT;
-	ssize_t n = stream_read(v->peer, piece, most);
 	if (n <= 0)
 		v->over = true;
 	return n;

@@ -20,6 +20,7 @@ enum need {
 static void begin(struct server *v);
 static void one_command(struct server *v, struct str *line, struct arena *scratch);
 static bool may_come_now(struct server *v, unsigned needs);
+static int look(void *context);
 static bool credential_is_good(struct server *v);
 static void hello(struct server *v, const struct smtp_command *c, struct arena *scratch);
 static void mail(struct server *v, const struct smtp_command *c, struct arena *scratch);
@@ -58,6 +59,7 @@ int submitd_serve(struct session *s)
 	struct str line cleanup(str_clear) = STR_INIT(SMTP_COMMAND_MAX_BYTES + 1); /* and its CR */
 	str_init(&v.helo, SMTP_DOMAIN_MAX_BYTES);
 	stream_set_timeout(s->peer, SUBMITD_COMMAND_TIMEOUT_MS, SUBMITD_COMMAND_TIMEOUT_MS);
+	stream_set_watch(s->peer, (struct stream_watch){s->changes_fd, look, &v});
 	stop_catch(); /* looked at between commands only: what a client was told 250 for is kept */
 	begin(&v);
 	while (!v.over) {
@@ -90,12 +92,7 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 	struct smtp_command c = {0};
 	struct smtp_status refusal;
 	unsigned extensions = SMTP_SERVER_EXTENSIONS | SMTP_AUTH;
-	if (!server_wait(v, SUBMITD_COMMAND_TIMEOUT_MS))
-		return;
-	stream_set_deadline(v->peer, monotonic_ms() + SUBMITD_LINE_TIMEOUT_MS);
-	enum line_result got = stream_read_line(v->peer, SMTP_COMMAND_MAX_BYTES, line);
-	stream_set_deadline(v->peer, INT64_MAX);
-	switch (got) {
+	switch (server_read_line(v, SMTP_COMMAND_MAX_BYTES, line)) {
 	case LINE_OK: break;
 	case LINE_BARE_LF: server_mistake(v, 500, "5.5.2", "A line ends in CR LF"); return;
 	case LINE_TOO_LONG:
@@ -106,7 +103,8 @@ static void one_command(struct server *v, struct str *line, struct arena *scratc
 	case LINE_EOF:
 	case LINE_PARTIAL:
 	case LINE_ERROR:
-		if (stream_error(v->peer) == -EMSGSIZE) /* of reading: the line before had no end */
+		/* of reading: the line before had no end */
+		if (stream_error(v->peer) == -EMSGSIZE && !v->over)
 			server_shut(v, "4.7.0", "The line has no end");
 		v->over = true;
 		return;
@@ -148,18 +146,12 @@ static bool may_come_now(struct server *v, unsigned needs)
 
 bool server_wait(struct server *v, int timeout_ms)
 {
-	struct session *s = v->session;
 	int64_t until_ms = monotonic_ms() + timeout_ms;
 	bool input = false;
 	for (;;) {
-		if (!credential_is_good(v)) {
-			server_shut(v, "4.7.0", "This login is no longer valid");
+		int look_ms = look(v);
+		if (look_ms < 0)
 			return false;
-		}
-		if (stop_requested() && !v->in_message) {
-			server_shut(v, "4.3.2", "The server is going down");
-			return false;
-		}
 		if (input || stream_buffered(v->peer).n)
 			return true; /* pipelined: the answers leave together */
 		int64_t wait_ms = until_ms - monotonic_ms();
@@ -167,17 +159,46 @@ bool server_wait(struct server *v, int timeout_ms)
 			server_shut(v, "4.4.2", "You were silent for too long");
 			return false;
 		}
-		if (s->changes_fd < 0)
-			wait_ms = MIN(wait_ms, (int64_t)SUBMITD_CREDENTIAL_CHECK_MS);
-		if (s->login.expires_s)
-			wait_ms = MIN(wait_ms, MAX(s->login.expires_s * 1000 - wall_ms(), 0) + 1);
-		int ready = stream_wait(v->peer, s->changes_fd, (int)wait_ms);
+		wait_ms = MIN(wait_ms, (int64_t)look_ms);
+		int ready = stream_wait(v->peer, v->session->changes_fd, (int)wait_ms);
 		if (ready < 0 && ready != -EINTR) {
 			v->over = true;
 			return false;
 		}
 		input = ready > 0 && ready & STREAM_READY_INPUT;
 	}
+}
+
+enum line_result server_read_line(struct server *v, size_t max, struct str *line)
+{
+	if (!server_wait(v, SUBMITD_COMMAND_TIMEOUT_MS))
+		return LINE_ERROR;
+	stream_set_deadline(v->peer, monotonic_ms() + SUBMITD_LINE_TIMEOUT_MS);
+	enum line_result got = stream_read_line(v->peer, max, line);
+	stream_set_deadline(v->peer, INT64_MAX);
+	return look(v) < 0 ? LINE_ERROR : got;
+}
+
+/*
+ * Before each wait for input, in the middle of a line or chunk, too (stream_set_watch()): when to look
+ * again at the latest. -ECANCELED: the client was told that it is over.
+ */
+static int look(void *context)
+{
+	struct server *v = context;
+	const struct session *s = v->session;
+	if (v->over)
+		return -ECANCELED;
+	if (!credential_is_good(v))
+		server_shut(v, "4.7.0", "This login is no longer valid");
+	else if (stop_requested() && !v->in_message)
+		server_shut(v, "4.3.2", "The server is going down");
+	if (v->over)
+		return -ECANCELED;
+	int64_t look_ms = s->changes_fd < 0 ? SUBMITD_CREDENTIAL_CHECK_MS : INT32_MAX;
+	if (s->login.expires_s)
+		look_ms = MIN(look_ms, MAX(s->login.expires_s * 1000 - wall_ms(), 0) + 1);
+	return (int)look_ms;
 }
 
 /* Looked after when something of the account was touched, and by the clock. */

@@ -40,6 +40,11 @@ void server_shut(struct server *v, const char *enhanced, const char *text);
  * because the credential is no longer good; the client has been told then.
  */
 bool server_wait(struct server *v, int timeout_ms);
+/*
+ * Waits and reads a line. LINE_ERROR: it is over, as above, or the line took too long. A line is only
+ * given to a caller while the credential is good.
+ */
+enum line_result server_read_line(struct server *v, size_t max, struct str *line);
 /* 525 5.7.13 if the account is disabled (whatever the mode of its key). */
 bool server_is_disabled(struct server *v);
 

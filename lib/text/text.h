@@ -8,6 +8,11 @@
 
 bool utf8_is_valid(struct span s); /* RFC 3629; NUL is refused */
 size_t utf8_count(struct span s);  /* code points of valid UTF-8 */
+/*
+ * For where nothing but printable ASCII may go: each other character becomes one '?', in what is no
+ * UTF-8 about so. Never longer than s.
+ */
+void text_to_printable_ascii(struct span s, struct str *out);
 /* NFC. -EILSEQ, -EMSGSIZE. */
 must_use int text_nfc(struct span s, struct str *out);
 /* Simple case folding of a local part: NFC, lower case, NFC again. */

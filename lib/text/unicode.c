@@ -4,6 +4,8 @@
 #include <uninorm.h>
 #include <unistr.h>
 
+#include "base/ascii.h"
+
 /* Malloc'd UTF-8 of libunistring, wiped before it is freed: it may be a password. */
 struct piece {
 	uint8_t *p;
@@ -33,6 +35,19 @@ size_t utf8_count(struct span s)
 	for (size_t i = 0; i < s.n; i++)
 		count += ((unsigned char)s.p[i] & 0xc0) != 0x80;
 	return count;
+}
+
+void text_to_printable_ascii(struct span s, struct str *out)
+{
+	bool inside = false; /* of a character of several bytes, which may be cut */
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		if (c == ' ' || ascii_is_vchar(c))
+			str_append_char(out, s.p[i]);
+		else if (!inside || (c & 0xc0) != 0x80)
+			str_append_char(out, '?');
+		inside = c >= 0x80;
+	}
 }
 
 int text_nfc(struct span s, struct str *out)

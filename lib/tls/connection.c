@@ -77,6 +77,11 @@ int tls_handshake(struct tls *t, int64_t deadline_ms, struct str *ret_error)
 		}
 	}
 	SSL_set_msg_callback(t->ssl, NULL);
+	if (t->transcript.failed) {
+		str_format(ret_error, "TLS handshake: its messages are larger than %d bytes",
+		    TLS_TRANSCRIPT_MAX_BYTES);
+		return -EPROTO;
+	}
 	collect_facts(t);
 	ERR_clear_error();
 	return 0;
@@ -117,7 +122,12 @@ static int handshake_error(struct tls *t, struct str *error)
 		str_append_cstr(error, "TLS handshake: connection closed by the peer");
 		return -ECONNRESET;
 	}
-	return tls_error(-EPROTO, error, "TLS handshake");
+	bool too_large = ERR_GET_REASON(ERR_peek_error()) == SSL_R_EXCESSIVE_MESSAGE_SIZE;
+	int r = tls_error(-EPROTO, error, "TLS handshake");
+	if (too_large && SSL_is_server(t->ssl))
+		str_format(error, " (a client's certificates may have %d bytes in all)",
+		    TLS_CLIENT_CERTIFICATES_MAX_BYTES);
+	return r;
 }
 
 int tls_error(int code, struct str *error, const char *text)
@@ -166,7 +176,7 @@ static void collect_facts(struct tls *t)
 	if (SSL_is_server(t->ssl))
 		collect_client_key(t);
 	if (span_is_set(facts->client_spki) && facts->version == TLS1_3_VERSION &&
-	    t->transcript_complete && !t->transcript.failed)
+	    t->transcript_complete)
 		facts->transcript = str_span(&t->transcript);
 	else
 		str_clear(&t->transcript);
@@ -208,7 +218,7 @@ static struct span raw_public_key(const struct tls *t)
 	enum { LENGTH_BYTES = 3, HEADER_BYTES = 4, HEADER_TLS13_BYTES = HEADER_BYTES + 1 + 3 };
 	size_t header = t->facts.version == TLS1_3_VERSION ? HEADER_TLS13_BYTES : HEADER_BYTES;
 	struct span rest = span_from(str_span(&t->transcript), t->client_certificate_at + header);
-	if (t->transcript.failed || rest.n < LENGTH_BYTES)
+	if (rest.n < LENGTH_BYTES)
 		return SPAN_NONE;
 	const uint8_t *p = (const uint8_t *)rest.p;
 	size_t n = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];

@@ -23,7 +23,6 @@ enum {
 	VERSION_TLS13 = 0x0304,
 	SUPPORTED_VERSIONS = 43,      /* RFC 8446 §4.2.1 */
 	CLIENT_CERTIFICATE_TYPE = 19, /* RFC 7250 §3 */
-	CHAIN_MAX_CERTIFICATES = 32,
 	SIGNED_PREFIX_BYTES = 64,
 };
 /* RFC 8446 §4.4.3 */
@@ -254,13 +253,14 @@ static bool parse_leaf(struct span body, enum certificate_type type, struct span
 	if (!get_vector(&body, 1, &context) || context.n > 0 || !get_vector(&body, 3, &list) ||
 	    body.n > 0)
 		return false;
-	int max = type == CERTIFICATE_RAW_PUBLIC_KEY ? 1 : CHAIN_MAX_CERTIFICATES;
-	for (int i = 0; list.n > 0; i++) {
+	while (list.n > 0) {
 		struct span certificate, extensions;
-		if (i >= max || !get_vector(&list, 3, &certificate) || certificate.n == 0 ||
+		bool is_first = !span_is_set(leaf);
+		if ((!is_first && type == CERTIFICATE_RAW_PUBLIC_KEY) ||
+		    !get_vector(&list, 3, &certificate) || certificate.n == 0 ||
 		    !get_vector(&list, 2, &extensions))
 			return false;
-		if (i == 0)
+		if (is_first)
 			leaf = certificate;
 	}
 	if (type == CERTIFICATE_X509)

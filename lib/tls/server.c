@@ -89,6 +89,7 @@ static bool configure(struct tls_server *t, bool request_client_certificate)
 		return false;
 	if (!request_client_certificate)
 		return true;
+	SSL_CTX_set_max_cert_list(context, TLS_CLIENT_CERTIFICATES_MAX_BYTES);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(context, accept_any_certificate, NULL);
 #if TLS_HAS_RAW_PUBLIC_KEYS

@@ -64,6 +64,32 @@ tls12_only() {
 	logged_in_by TLS-KEY submission
 }
 
+@test "openssl s_client: a type of key that is not negotiated fails in the handshake" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 30 -subj /CN=x -keyout "$HOME/k1.pem" -out "$HOME/k1.crt"
+	cat "$HOME/k1.crt" >>"$HOME/k1.pem"
+	local port name
+	for port in "$IMAPS" "$SUBMISSIONS"; do
+		run timeout 60 openssl s_client -quiet -tls1_2 -groups P-256:secp256k1 -CAfile "$CA" -cert "$HOME/k1.pem" \
+			-connect "localhost:$port" </dev/null
+		[[ $status -ne 0 && $output == *"alert"* ]]
+	done
+	for name in imap-handler submit-handler; do
+		tail -n "+$((BEGIN + 1))" "$DIR/log" | grep "$name.*tls: TLS handshake: wrong curve"
+	done
+	! tail -n "+$((BEGIN + 1))" "$DIR/log" | grep "login result" || return 1
+}
+
+@test "openssl s_client: no renegotiation, and no names of authorities" {
+	local version
+	for version in tls1_2 tls1_3; do
+		run timeout 60 openssl s_client "-$version" -CAfile "$CA" -cert "$KEY" -connect "localhost:$IMAPS" </dev/null
+		[[ $output == *"No client certificate CA names sent"* ]]
+		[[ $output == *"Requested Signature Algorithms: "* ]] # a certificate was asked for
+	done
+	run timeout 60 openssl s_client -tls1_2 -CAfile "$CA" -connect "localhost:$IMAPS" < <(sleep 1; echo R; sleep 3)
+	[[ $output == *RENEGOTIATING*"no renegotiation"* ]]
+}
+
 @test "openssl s_client: the key itself instead of a certificate (RFC 7250)" {
 	openssl s_client -help 2>&1 | grep -q enable_client_rpk || skip "this OpenSSL has no raw public keys: 3.2 and later have"
 	local s_client=(openssl s_client -enable_client_rpk -verify_return_error -CAfile "$CA" -ign_eof)

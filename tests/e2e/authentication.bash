@@ -13,13 +13,14 @@ make_authentication_instance() {
 	# e + U+0301, NO-BREAK SPACE, EN SPACE, HAIR SPACE: the same password as "tést" and 4 spaces
 	printf 'te\u0301st \u00a0\u2002\u200a\n' | "$postern" --instance "$INSTANCE" account password zoe
 	echo wonderland-fay | "$postern" --instance "$INSTANCE" account password fay
-	for name in second fay fay-no zoe removed; do
+	for name in second fay fay-no fay-tolerant zoe removed; do
 		"$postern" tlspubkey gen --p256 "$KEYS/$name" >/dev/null
 	done
 	register second al
 	register removed alice --allow-tls12
 	register fay fay
 	register fay-no fay --preauth=no
+	register fay-tolerant fay --preauth=tolerant
 	register zoe zoe --preauth=no
 }
 

@@ -38,7 +38,7 @@ make_odd_certificates() {
 	cat short.crt >>short.pem
 	# every other type of key that can be registered
 	for name in "RSA -pkeyopt rsa_keygen_bits:2048" "EC -pkeyopt ec_paramgen_curve:P-384" \
-		"EC -pkeyopt ec_paramgen_curve:P-521" ED25519 ED448; do
+		"EC -pkeyopt ec_paramgen_curve:P-521" RSA-PSS ED25519 ED448; do
 		local file=type-${name##*[ :]}
 		# shellcheck disable=SC2086 # options
 		openssl genpkey -algorithm $name -out "$file.pem"
@@ -50,13 +50,18 @@ make_odd_certificates() {
 
 @test "several keys and login addresses; one is removed" { play several_keys; }
 @test "expired, nameless, misused, signed by anyone: only the key counts" { play odd_certificates; }
+@test "long chains, and one that is too large" { play long_chains; }
 @test "a reissued certificate of a registered key" { play reissued_certificate; }
 @test "every type of key" { play key_types; }
 @test "a key too short to be registered is an unknown one" { play short_key; }
+@test "a login address in another spelling; how PREAUTH shows it" { play login_address; }
+@test "a key that is not for TLS 1.2 is told so" { play tls12_text; }
+@test "the text names the account pages" { play account_pages; }
 @test "scope and expiry of a key; an open session ends with it" { play scope_and_expiry; }
 @test "EXTERNAL: every form, own addresses, others' (RFC 4422 appendix A)" { play external; }
 @test "preauth modes on implicit TLS and STARTTLS" { play preauth_matrix; }
 @test "tolerant preauth: logging in again until the first other command" { play tolerant; }
+@test "which preauth mode the log recommends" { play preauth_hint; }
 @test "submission: MAIL without AUTH, AUTH once, senders, From" { play submission; }
 @test "a certificate without its private key" { play stolen_certificate; }
 @test "another mechanism over a known key" { play password_over_key; }

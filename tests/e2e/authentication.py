@@ -83,6 +83,27 @@ def odd_certificates():
         assert "result=unknown-key" in c.logged() and "result=ok" not in c.logged()
 
 
+def long_chains():
+    """Certificates behind the first one are never looked at, whatever they are, up to 64 KiB."""
+    with open(f"{KEYS}/odd.pem", encoding="ascii") as f:
+        odd = f.read()
+    with open(f"{KEYS}/ca.pem", encoding="ascii") as f:
+        another = f.read()
+    for count, good in (60, True), (100, False):
+        with open(f"{KEYS}/chain.pem", "w", encoding="ascii") as f:
+            f.write(odd + count * another)
+        for protocol in PROTOCOLS:
+            try:
+                with Connection(protocol, "chain") as c:
+                    assert good, c.greeting
+                    logged_in(c, ALICE)
+            except (ssl.SSLError, ConnectionError):
+                assert not good
+                c = Connection.latest
+                c.socket.close()
+                assert "client's certificates" in c.logged() and "login result" not in c.logged(), c.logged()
+
+
 def reissued_certificate():
     with Connection("imap", "reissued") as c:
         assert "PREAUTH" in c.greeting
@@ -91,8 +112,8 @@ def reissued_certificate():
 
 
 def key_types():
-    """RSA, P-384, P-521, Ed25519, Ed448."""
-    for name in "type-2048", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
+    """RSA, RSA-PSS, P-384, P-521, Ed25519, Ed448."""
+    for name in "type-2048", "type-RSA-PSS", "type-P-384", "type-P-521", "type-ED25519", "type-ED448":
         with Connection("imap", name) as c:
             assert "PREAUTH" in c.greeting, (name, c.greeting, c.logged())
 
@@ -111,17 +132,64 @@ def short_key():
     """It completes the handshake and is nobody's; and it cannot be registered."""
     for protocol in PROTOCOLS:
         with Careless(protocol, "short") as c:
-            c.end(c.begin("EXTERNAL", b""), "alert")
+            line = c.end(c.begin("EXTERNAL", b""), "alert")
+            assert "cannot be registered" in line and "2048" in line and "approve" not in line, line
+            if protocol == "submission":
+                assert "cannot be registered" in c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
             c.end(plain(c, ALICE, PASSWORD), "ok")
     with open(f"{KEYS}/short.crt", encoding="ascii") as f:
         run = postern("tlspubkey", "add", ALICE, text=f.read(), check=False)
     assert run.returncode != 0 and "2048" in run.stdout, run
 
 
-def register(name, *options):
+def register(name, *options, address=ALICE):
     postern("tlspubkey", "gen", "--p256", f"{KEYS}/{name}")
     with open(f"{KEYS}/{name}.certificate.pem", encoding="ascii") as f:
-        postern("tlspubkey", "add", *options, ALICE, text=f.read())
+        return postern("tlspubkey", "add", *options, address, text=f.read()).stdout.strip()
+
+
+def login_address():
+    """It is normalised when the key is added, and shown in ASCII before a charset is agreed on."""
+    for number, address in enumerate((unicodedata.normalize("NFD", "zoë") + "@BÜCHER.example",
+                                      "ZOE+tag@EXAMPLE.org")):
+        key = f"normalised-{number}"
+        name = register(key, address=address)
+        fields = postern("tlspubkey", "get", name).stdout
+        assert ("zoë@xn--bcher-kva.example", "zoe@example.org")[number] in fields, fields
+        with Connection("imap", key) as c:
+            shown = c.greeting.rsplit(" ", 1)[1]
+            assert c.greeting.startswith("* PREAUTH") and c.greeting.isascii(), c.greeting
+            assert shown == ("@xn--bcher-kva.example", "zoe@example.org")[number], c.greeting
+            logged_in(c)
+        with Connection("submission", key) as c:
+            logged_in(c, "zoe@example.org")
+
+
+def tls12_text():
+    """A key that may not be used over TLS 1.2 is told so, wherever a client shows it."""
+    words = f"The TLS key {fingerprint('yes')} is not accepted over TLS 1.2"
+    with Connection("imap", "yes", tls12=True) as c:
+        assert words in c.end(c.begin("EXTERNAL", b""), "alert")
+    for implicit in True, False:
+        with Connection("submission", "yes", implicit, tls12=True) as c:
+            assert words in c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0")
+            assert words in c.reply("AUTH EXTERNAL =", "535 5.7.8")
+
+
+def account_pages():
+    """Where there is a page to approve a key on, the text names it."""
+    path = f"{INSTANCE}/conf.d/pages.conf"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write('account-pages-url = "https://mx.example.org/account"\n')
+    postern("config", "apply")
+    words = f"The TLS key {fingerprint('stranger')} is not registered here. Approve it at https://mx.example.org/account"
+    with Connection("imap", "stranger") as c:
+        assert c.end(c.begin("EXTERNAL", b""), "alert").endswith("] " + words)
+    with Connection("submission", "stranger") as c:
+        assert c.reply(f"MAIL FROM:<{ALICE}>", "530 5.7.0").endswith(words)
+        assert c.reply("AUTH EXTERNAL =", "535 5.7.8").endswith(words)
+    os.unlink(path)
+    postern("config", "apply")
 
 
 def scope_and_expiry():
@@ -268,6 +336,30 @@ def tolerant():
                 assert line.startswith(("a BAD", "* BYE")), (spoilt[:20], line)
                 while line:
                     line = c.line()
+    for malformed, tells in (("AUTHENTICATE PLAIN !!!!", "PLAIN"), ("AUTHENTICATE PLAIN A", "PLAIN"),
+                             ("AUTHENTICATE EXTERNAL = =", "EXTERNAL"), ("AUTHENTICATE", None),
+                             ("AUTHENTICATE NONE !!!!", None), ("LOGIN x", "PLAIN"), ("LOGIN", "PLAIN"),
+                             ("LOGIN x {70000+}\r\n" + 70000 * "x", "PLAIN"), ("LOGIN x " + 60000 * "x", "PLAIN")):
+        with Connection("imap", "tolerant") as c:  # it is a failed one, too
+            line = c.ask("a " + malformed)
+            assert line.startswith(("a BAD", "a NO")), (malformed[:40], line)
+            assert c.line().startswith("* BYE"), malformed[:40]
+            c.at_end()
+        assert (f"result=aborted protocol=imap address=127.0.0.1 account=alice user=\"\" mechanism={tells} "
+                in c.logged()) == bool(tells), (malformed[:40], c.logged())
+    for other in "FETCH", "ID x", "NOOP x", "X", "SELECT {70000+}\r\n" + 70000 * "x":
+        with Connection("imap", "tolerant") as c:
+            assert c.ask("1 " + other).startswith("1 BAD")
+            c.end(c.begin("EXTERNAL", b""), "not-offered")
+
+
+def preauth_hint():
+    """A client that logs in after PREAUTH: the log says which mode would help it."""
+    for key, modes in ("yes", "--preauth=tolerant, or --preauth=no"), ("tolerant", "--preauth=no"):
+        with Connection("imap", key) as c:
+            logged_in(c)
+            c.end(c.begin("EXTERNAL", b""), "not-offered")
+        assert f"register its key {fingerprint(key)} with {modes}\n" in c.logged(), c.logged()
 
 
 def message(c, sender, header, code):
@@ -372,33 +464,34 @@ def disabled():
         logged_in(submitting, "fay@example.org")
         c.expect("i IDLE", "+ ")
         with open(f"{INSTANCE}/conf.d/fay.conf", "w", encoding="utf-8") as f:
-            f.write('account "fay" { addresses = {"fay@example.org"} disabled = yes disabled-text = "Ask Ann" }\n')
+            f.write('account "fay" { addresses = {"fay@example.org"} disabled = yes disabled-text = "Ask Zoë" }\n')
         start = time.monotonic()
         postern("config", "apply")
         c.expect(None, "* BYE")
         assert time.monotonic() - start < 5
         with Connection("imap", "fay") as other:
-            assert other.greeting == "* BYE Ask Ann", other.greeting
+            assert other.greeting == "* BYE Ask Zo?", other.greeting
         submitting.reply("MAIL FROM:<fay@example.org>", "421 4.7.0")
     for implicit in True, False:
-        if not implicit:
-            with Connection("imap", "fay", implicit) as c:
+        for key in ("fay-no", "fay-tolerant") if implicit else ("fay", "fay-no", "fay-tolerant"):
+            with Connection("imap", key, implicit) as c:
+                assert c.greeting.startswith("* OK"), c.greeting
                 c.expect("b CAPABILITY", "AUTH=EXTERNAL")
-        with Connection("imap", "fay-no", implicit) as c:
-            assert "Ask Ann" in c.end(c.begin("EXTERNAL", b""), "alert")
-        for key in "fay", "fay-no":
+                c.expect(None, "b OK")
+                assert c.end(c.begin("EXTERNAL", b""), "alert") == "a NO [ALERT] Ask Zo?"
+        for key in "fay", "fay-no", "fay-tolerant":
             with Connection("submission", key, implicit) as c:
                 assert c.ehlo.startswith("250"), c.ehlo
-                assert "Ask Ann" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
-                assert "Ask Ann" in c.reply("AUTH EXTERNAL =", "525 5.7.13")
+                assert "Ask Zo?" in c.reply("MAIL FROM:<fay@example.org>", "525 5.7.13")
+                assert "Ask Zo?" in c.reply("AUTH EXTERNAL =", "525 5.7.13")
                 # whatever the password: the key has said whose connection it is
                 response = base64.b64encode(b"\0fay@example.org\0wrong").decode()
-                assert "Ask Ann" in c.reply(f"AUTH PLAIN {response}", "525 5.7.13")
+                assert "Ask Zo?" in c.reply(f"AUTH PLAIN {response}", "525 5.7.13")
     for protocol in PROTOCOLS:  # with a password only after the right one
         with Connection(protocol) as c:
             c.end(plain(c, "fay@example.org", "wrong"), "credentials")
             line = plain(c, "fay@example.org", "wonderland-fay")
-            assert "Ask Ann" in line and line.startswith(("a NO [ALERT]", "525 5.7.13")), line
+            assert "Ask Zo?" in line and line.startswith(("a NO [ALERT]", "525 5.7.13")), line
 
 
 LATE = "late@example.org"

@@ -20,6 +20,7 @@ static void test_keys(void);
 static void test_units(void);
 static void test_clean(void);
 static void test_messages(void);
+static void test_disabled_text(void);
 static void test_fallbacks(void);
 static void test_apply(void);
 static void test_look_ups(struct config *c);
@@ -42,6 +43,7 @@ int main(void)
 	test_clean();
 	write_identity();
 	test_messages();
+	test_disabled_text();
 	test_fallbacks();
 	test_apply();
 	check(folder_remove(root));
@@ -251,6 +253,24 @@ static void test_messages(void)
 	}
 }
 
+/* What is told in ASCII should be meant so. */
+static void test_disabled_text(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	struct config_report report = {.arena = &a};
+	struct config_draft draft;
+	check_text(HEAD
+	    "account \"u\" { addresses = {\"u@example.org\"}\n disabled-text = \"Pay first\" }\n"
+	    "account \"v\" { addresses = {\"v@example.org\"}\n disabled-text = \"Z\xc3\xa4hl\" }\n",
+	    &a, &report, &draft);
+	check_int(report.error_count, 0);
+	size_t found = 0;
+	for (size_t i = 0; i < report.count; i++)
+		if (span_find(report.messages[i].text, SPAN("in ASCII: \"Z?hl\"")) != SIZE_MAX)
+			found += report.messages[i].place.line;
+	check_int(found, 6);
+}
+
 static void test_fallbacks(void)
 {
 	struct arena a cleanup(arena_clear) = {0};
@@ -441,7 +461,29 @@ static void test_apply_again(const struct paths *p)
 	write_file("conf.d/bernd.conf", "account \"bernd\" { addresses = }\n");
 	check_int(config_apply(p, &a, &report, &draft), -EINVAL);
 	check(stat(table, &after) == 0 && before.st_ino == after.st_ino);
-	write_file("conf.d/bernd.conf", "");
+
+	/* Accounts that are gone from the configuration: their sessions hear of it, once. */
+	const char *carl_text = "account \"carl\" { addresses = {\"carl@example.org\"} }\n";
+	char carl[PATH_BYTES], folder[PATH_BYTES];
+	snprintf(carl, sizeof(carl), "%s/accounts/carl/changes", p->state);
+	snprintf(folder, sizeof(folder), "%s/accounts/carl", p->state);
+	report = (struct config_report){.arena = &a};
+	write_file("conf.d/bernd.conf", "account \"bernd\" { addresses = {\"b@example.org\"} }\n");
+	write_file("conf.d/carl.conf", carl_text);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(unlink(bernd) == 0 && unlink(carl) == 0);
+	write_file("conf.d/carl.conf", "");
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(access(anna, F_OK) < 0 && access(bernd, F_OK) < 0);
+	check(unlink(carl) == 0);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(access(carl, F_OK) < 0);
+	/* Where the folder is gone as well, nobody is to be told. */
+	write_file("conf.d/carl.conf", carl_text);
+	check_int(config_apply(p, &a, &report, &draft), 0);
+	check(unlink(carl) == 0 && rmdir(folder) == 0);
+	write_file("conf.d/carl.conf", "");
+	check_int(config_apply(p, &a, &report, &draft), 0);
 }
 
 static void check_text(

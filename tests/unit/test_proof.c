@@ -6,6 +6,7 @@
 #include "tls/proof.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include "crypto/crypto.h"
 #include "tap.h"
@@ -331,9 +332,57 @@ static void test_raw_keys(void)
 	EVP_PKEY_free(other.key);
 }
 
+/* A chain is never looked at: as many certificates as fit, and what does not ends the handshake. */
+static void test_chain(void)
+{
+	static const struct {
+		const char *label;
+		int count, bytes, hello_bytes;
+		const char *groups, *problem; /* NULL: none */
+	} cases[] = {
+	    {"60 certificates", 60, 0, 0, NULL, NULL},
+	    {"many small ones", 250, 0, 0, NULL, NULL},
+	    {"a few large ones", 3, 20000, 0, NULL, NULL},
+	    {"too many", 400, 0, 0, NULL, "excessive message size (a client's certificates may"},
+	    {"too large", 1, 70000, 0, NULL, "excessive message size (a client's certificates may"},
+	    {"large hellos", 3, 10000, 30000, "ffdhe2048:X25519", NULL},
+	    {"too large with its hellos", 3, 15000, 50000, "ffdhe2048:X25519", "are larger than"},
+	    {"hellos that are too large", 0, 0, 65000, "ffdhe2048:X25519", "are larger than"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct str transcript cleanup(str_clear) = STR_INIT(TLS_TRANSCRIPT_MAX_BYTES);
+		struct str spki cleanup(str_clear) = STR_INIT(PEER_PEM_MAX_BYTES);
+		struct str error cleanup(str_clear) = STR_INIT(1000);
+		struct span proven = SPAN_NONE;
+		struct peer peer = {.key = peer_key("P-256"),
+		    .chain = cases[i].count,
+		    .chain_bytes = cases[i].bytes,
+		    .hello_bytes = cases[i].hello_bytes,
+		    .groups = cases[i].groups};
+		if (cases[i].problem) {
+			struct tls_server *server = new_server(nonce);
+			struct tls *t = peer_accept(server, &peer, &error);
+			check_named(!t && span_find(str_span(&error),
+					      span_cstr(cases[i].problem)) != SIZE_MAX,
+			    cases[i].label);
+			printf("# %s\n", error.data);
+			tls_server_free(server);
+			peer_tls_free(t);
+		} else {
+			record(&peer, &transcript, &spki);
+			check_named(
+			    proof_verify(str_span(&transcript), nonce, &proven) == PROOF_GOOD,
+			    cases[i].label);
+			check_span(proven, str_span(&spki));
+		}
+		EVP_PKEY_free(peer.key);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	alarm(110);
+	(void)signal(SIGPIPE, SIG_IGN); /* the peer may be refused while it still writes */
 	seed_folder = argc > 1 ? argv[1] : NULL;
 	check_int(crypto_init(), 0);
 	random_bytes(nonce, sizeof(nonce));
@@ -341,5 +390,6 @@ int main(int argc, char **argv)
 	test_kinds();
 	test_swapped();
 	test_raw_keys();
+	test_chain();
 	return tap_end();
 }

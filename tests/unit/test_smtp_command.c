@@ -206,6 +206,10 @@ static void test_replies(void)
 	check_int(stream_flush(s), 0);
 	check_span(str_span(&out), SPAN("250-2.0.0 one?\r\n250 2.0.0 two?\r\n354 go\r\n"));
 	str_reset(&out);
+	smtp_reply(s, 525, "5.7.13", SPAN("Ge\xc3\xa4ndert \xe2\x82\xac\x7f"));
+	check_int(stream_flush(s), 0);
+	check_span(str_span(&out), SPAN("525 5.7.13 Ge?ndert ??\r\n"));
+	str_reset(&out);
 	char big[2000];
 	memset(big, 'x', sizeof(big));
 	smtp_reply(s, 550, "5.0.0", span_of(big, sizeof(big)));

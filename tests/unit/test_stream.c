@@ -172,6 +172,61 @@ static void test_wait(void)
 	close(other[1]);
 }
 
+struct watcher {
+	struct stream *stream;
+	int fd, every_ms; /* how it looks: at an event, or so often */
+	int looks;
+};
+
+/* Enough was seen when something came, or at the third look by the clock. */
+static int look(void *context)
+{
+	struct watcher *w = context;
+	char b;
+	bool came = recv(w->fd, &b, 1, MSG_DONTWAIT) == 1;
+	if (!came && ++w->looks < 3)
+		return w->every_ms;
+	stream_write_cstr(w->stream, "bye");
+	return -ECANCELED;
+}
+
+/* A read in the middle of a line hears of what else happens; only reading ends then. */
+static void test_watch(void)
+{
+	for (int by_clock = 0; by_clock < 2; by_clock++) {
+		int fds[2], other[2];
+		char b[4];
+		socket_pair(fds);
+		socket_pair(other);
+		struct stream *s = stream_new(channel_fd(fds[0]));
+		struct watcher w = {s, other[0], by_clock ? 10 : INT32_MAX, 0};
+		struct str line cleanup(str_clear) = STR_INIT(100);
+		stream_set_watch(s, (struct stream_watch){other[0], look, &w});
+		check_int(write(fds[1], "one\r\ntw", 7), 7);
+		check_int(stream_read_line(s, 50, &line), LINE_OK);
+		check_int(w.looks, 0); /* it had not to wait */
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid == 0) {
+			(void)usleep(50000);
+			_exit(by_clock || write(other[1], "x", 1) == 1 ? 0 : 1);
+		}
+		int64_t start_ms = monotonic_ms();
+		check_int(stream_read_line(s, 50, &line), LINE_ERROR);
+		check(monotonic_ms() - start_ms < 5000);
+		check_int(w.looks, by_clock ? 3 : 1);
+		check_int(stream_error(s), -ECANCELED);
+		check_int(stream_flush(s), 0);
+		check_int(read(fds[1], b, sizeof(b)), 3);
+		int status = -1;
+		check(waitpid(pid, &status, 0) == pid && status == 0);
+		stream_free(s);
+		close(fds[1]);
+		close(other[0]);
+		close(other[1]);
+	}
+}
+
 static void test_swap_refuses_buffered_input(void)
 {
 	struct stream *s = stream_memory(SPAN("STARTTLS\r\nINJECTED\r\n"), NULL);
@@ -212,6 +267,7 @@ int main(void)
 	test_deadline();
 	test_half_close();
 	test_wait();
+	test_watch();
 	test_swap_refuses_buffered_input();
 	test_unread();
 	return tap_end();

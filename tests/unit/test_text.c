@@ -34,6 +34,23 @@ static void test_utf8(void)
 	check(!utf8_is_valid(SPAN("\xed\xa0\x80"))); /* a surrogate */
 	check(!utf8_is_valid(SPAN("\xf4\x90\x80\x80")));
 	check(!utf8_is_valid(SPAN("\xe2\x82")));
+	static const struct {
+		struct span s;
+		const char *printable;
+	} shown[] = {
+	    {SPAN(""), ""}, {SPAN("a b~"), "a b~"}, {SPAN("a\tb\r\n\0\x7f"), "a?b????"},
+	    {SPAN("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa2x"), "h???x"},
+	    {SPAN("e\xcc\x81"), "e?"},	 /* by code point, not by grapheme */
+	    {SPAN("\xf0\x9f\x90"), "?"}, /* cut */
+	    {SPAN("\x80\x80"
+		  "a\xe9t\xe9"),
+		"?a?t?"}, /* no UTF-8 */
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		struct str out cleanup(str_clear) = STR_INIT(100);
+		text_to_printable_ascii(shown[i].s, &out);
+		check_span(str_span(&out), span_cstr(shown[i].printable));
+	}
 	check_int(utf8_count(SPAN("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa2")), 4);
 }
 

@@ -6,7 +6,7 @@
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +21,9 @@ enum { PEER_TIMEOUT_MS = 20000, PEER_PEM_MAX_BYTES = 65536 };
 struct peer {
 	EVP_PKEY *key; /* NULL: no certificate */
 	bool raw;      /* the key itself instead of a certificate: PEER_HAS_RAW_PUBLIC_KEYS */
+	int chain;     /* further certificates, of about chain_bytes more than the smallest */
+	int chain_bytes;
+	int hello_bytes; /* of a private extension in the ClientHello */
 	const char *groups, *suites, *name;
 	int max_version;
 	int fd;
@@ -61,6 +64,40 @@ static inline X509 *peer_certificate(EVP_PKEY *key)
 	return x;
 }
 
+/* Any certificates at all, each with a comment of so many bytes. */
+static inline STACK_OF(X509) * peer_chain(int count, int bytes)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	EVP_PKEY *key = peer_key("P-256");
+	char *comment = xmalloc((size_t)bytes + 1);
+	memset(comment, 'x', (size_t)bytes);
+	comment[bytes] = '\0';
+	for (int i = 0; i < count; i++) {
+		X509 *x = peer_certificate(key);
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_netscape_comment, comment);
+		if (bytes &&
+		    (!e || X509_add_ext(x, e, -1) != 1 || !X509_sign(x, key, EVP_sha256())))
+			abort();
+		X509_EXTENSION_free(e);
+		sk_X509_push(chain, x);
+	}
+	free(comment);
+	EVP_PKEY_free(key);
+	return chain;
+}
+
+/* Of a ClientHello: some bytes that nobody knows. */
+static inline int peer_add_extension(SSL *ssl, unsigned type, unsigned where,
+    const unsigned char **ret_bytes, size_t *ret_n, X509 *x, size_t index, int *alert,
+    void *context)
+{
+	static const unsigned char bytes[65536];
+	(void)ssl, (void)type, (void)where, (void)x, (void)index, (void)alert;
+	*ret_bytes = bytes;
+	*ret_n = (size_t)((struct peer *)context)->hello_bytes;
+	return 1;
+}
+
 static inline void *peer_run(void *argument)
 {
 	struct peer *p = argument;
@@ -79,10 +116,15 @@ static inline void *peer_run(void *argument)
 #endif
 	if (p->key) {
 		X509 *x = peer_certificate(p->key);
-		if (SSL_CTX_use_cert_and_key(context, x, p->key, NULL, 1) != 1)
+		STACK_OF(X509) *chain = peer_chain(p->chain, p->chain_bytes);
+		if (SSL_CTX_use_cert_and_key(context, x, p->key, chain, 1) != 1)
 			abort();
+		sk_X509_pop_free(chain, X509_free);
 		X509_free(x);
 	}
+	if (p->hello_bytes && SSL_CTX_add_custom_ext(context, 0xffa0, SSL_EXT_CLIENT_HELLO,
+				  peer_add_extension, NULL, p, NULL, NULL) != 1)
+		abort();
 	SSL *ssl = SSL_new(context);
 	SSL_set_fd(ssl, p->fd);
 	if (p->name)
