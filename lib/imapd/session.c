@@ -162,8 +162,10 @@ static struct answer conclude(struct imapd *c, struct span tag, struct sasl_serv
 		    arena_format(&c->scratch, "CAPABILITY %.*s", SPAN_ARG(imapd_capabilities(c)));
 		return answer;
 	}
-	const char *line = aborted		       ? "BAD Authentication was broken off"
-			   : outcome == SASL_MALFORMED ? "BAD Malformed authentication"
+	bool had_failed = result != LOGIN_ABORTED; /* before the client broke off */
+	const char *line = aborted && !had_failed ? "BAD Authentication was broken off"
+			   : outcome == SASL_MALFORMED && !had_failed
+			       ? "BAD Malformed authentication"
 			   : outcome == SASL_UNAVAILABLE || result == LOGIN_UNAVAILABLE
 			       ? "NO [UNAVAILABLE] Authentication is not possible now"
 			       : "NO [AUTHENTICATIONFAILED] Authentication failed";

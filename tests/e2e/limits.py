@@ -137,7 +137,7 @@ def guesses_at_once():
 def guesses_broken_off():
     """A SCRAM guess counts and is recorded however the client takes its failure; as does one over a key."""
     answers = {"*": "credentials", "!!!": "credentials", "A" * 20000: "credentials", None: None}
-    for protocol, key in ("imap", None), ("submission", None), ("submission", "yes"):
+    for protocol, key in (("imap", None), ("submission", None), ("submission", "yes"), ("imap", "tolerant")):
         for answer, end in answers.items():
             forget_attempts()
             with connect(protocol, key=key, source="127.1.3.1") as c:

@@ -70,7 +70,10 @@ enum login_result session_sasl_end(
 {
 	(void)s;
 	(void)sasl;
-	return outcome == SASL_OK ? LOGIN_OK : LOGIN_BAD_CREDENTIALS;
+	bool is_broken_off = outcome == SASL_MALFORMED || outcome == SASL_CONTINUE;
+	return outcome == SASL_OK ? LOGIN_OK
+	       : is_broken_off	  ? LOGIN_ABORTED
+				  : LOGIN_BAD_CREDENTIALS;
 }
 
 void session_name_client(struct session *s, struct span client)

@@ -53,7 +53,9 @@ enum login_result session_sasl_end(
     struct session *s, const struct sasl_server *sasl, enum sasl_outcome o)
 {
 	(void)s, (void)sasl;
-	return o == SASL_OK ? LOGIN_OK : LOGIN_BAD_CREDENTIALS;
+	return o == SASL_OK	     ? LOGIN_OK
+	       : o == SASL_MALFORMED ? LOGIN_ABORTED
+				     : LOGIN_BAD_CREDENTIALS;
 }
 
 void session_name_client(struct session *s, struct span client)
