@@ -171,7 +171,7 @@ int login_history_settle_guess(
 /* Then nothing more is remembered here; whoever opens it next begins a new one. */
 static void discard_damaged(struct login_history *h, int rc)
 {
-	if (rc != -EUCLEAN && rc != -EIO)
+	if (!db_is_damage(rc))
 		return;
 	db_discard(h->db, h->dirfd, HISTORY_FILE);
 	h->db = NULL;
@@ -213,7 +213,7 @@ int login_record_last(int history_dirfd, bool is_key, struct span credential, st
 	rc = checked_get(db, str_span(&use), &record);
 	db_close(db);
 	if (rc < 0 || parse_record(arena_span(a, str_span(&record)), &number, &order, &found) < 0)
-		return rc < 0 && rc != -EUCLEAN && rc != -EIO ? rc : -ENOENT;
+		return rc < 0 && !db_is_damage(rc) ? rc : -ENOENT;
 	*ret = found;
 	return 0;
 }

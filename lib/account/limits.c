@@ -112,7 +112,7 @@ void limits_close(struct limits *l)
 /* Of any call into the database: is it the file that is to blame? */
 static void note(struct limits *l, int rc)
 {
-	l->damaged = l->damaged || rc == -EUCLEAN || rc == -EIO;
+	l->damaged = l->damaged || db_is_damage(rc);
 }
 
 /* True: it was damaged, and a new one takes its place. */

@@ -22,6 +22,7 @@ struct list {
 static int read_list(struct db *db, int64_t now_s, struct arena *a, struct list *ret);
 static bool parse_list(struct span record, int64_t now_s, struct list *ret);
 static int write_list(struct db *db, const struct list *list);
+static void close_list(struct db *db, int history_dirfd, int rc);
 static void take_out(struct list *list, size_t at);
 static size_t find(const struct list *list, struct span fingerprint);
 
@@ -56,7 +57,7 @@ int pending_remember(int history_dirfd, const struct pending_key *key, bool *ret
 	}
 	list.keys[list.count++] = renewed;
 	rc = write_list(db, &list);
-	db_close(db);
+	close_list(db, history_dirfd, rc);
 	if (rc == 0)
 		*ret_new = is_new;
 	return rc;
@@ -75,7 +76,7 @@ int pending_each(int history_dirfd, int64_t now_s,
 		db_close(db);
 	}
 	if (rc < 0)
-		return rc == -ENOENT || rc == -EUCLEAN || rc == -EBADMSG ? 0 : rc;
+		return rc == -ENOENT || rc == -EBADMSG || db_is_damage(rc) ? 0 : rc;
 	for (size_t i = 0; i < list.count && rc == 0; i++)
 		rc = fn(&list.keys[i], context);
 	return rc;
@@ -93,7 +94,7 @@ int pending_get(int history_dirfd, struct span fingerprint, int64_t now_s, struc
 	rc = read_list(db, now_s, a, &list);
 	db_close(db);
 	if (rc < 0)
-		return rc == -EBADMSG ? -ENOENT : rc;
+		return rc == -EBADMSG || db_is_damage(rc) ? -ENOENT : rc;
 	size_t at = find(&list, fingerprint);
 	if (at == list.count)
 		return -ENOENT;
@@ -115,8 +116,16 @@ void pending_forget(int history_dirfd, struct span fingerprint)
 		take_out(&list, at);
 		rc = write_list(db, &list);
 	}
-	(void)rc; /* it goes by itself after PENDING_DAYS */
-	db_close(db);
+	close_list(db, history_dirfd, rc); /* it goes by itself after PENDING_DAYS */
+}
+
+/* A damaged one is thrown away: the next such login begins a new one. */
+static void close_list(struct db *db, int history_dirfd, int rc)
+{
+	if (db_is_damage(rc))
+		db_discard(db, history_dirfd, "pending.tdb");
+	else
+		db_close(db);
 }
 
 static int read_list(struct db *db, int64_t now_s, struct arena *a, struct list *ret)

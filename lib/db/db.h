@@ -31,6 +31,11 @@ enum { DB_LOCK_MS = 10000, DB_FILE_MAX_BYTES = 0x70000000, DB_VALUE_MAX_BYTES = 
 must_use int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access access,
     uint32_t expected_records, struct db **ret);
 void db_close(struct db *db); /* NULL is fine; cancels an open transaction */
+/* Of any call: is it the file that is to blame? */
+static inline bool db_is_damage(int error)
+{
+	return error == -EUCLEAN || error == -EIO;
+}
 /*
  * DB_CACHE: closes what some call has found to be damaged (-EUCLEAN, -EIO), and removes the file if the
  * name is still that file's, so that the next DB_CREATE makes a new one.

@@ -607,6 +607,15 @@ static void test_pending(void)
 	key.spki = span_of(spki, sizeof(spki));
 	check_int(pending_remember(root_fd, &key, &is_new), 0);
 	check(is_new);
+	static const off_t damages[] = {168, 400};
+	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		overwrite("pending.tdb", damages[i], 0xff);
+		(void)!pending_remember(root_fd, &key, &is_new); /* may find the damage */
+		check_int(pending_remember(root_fd, &key, &is_new), 0);
+		seen = (struct pending_seen){0};
+		check_int(pending_each(root_fd, NOW, see_pending, &seen), 0);
+		check_int(seen.count, 1);
+	}
 }
 
 int main(void)
