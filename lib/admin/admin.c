@@ -1,5 +1,7 @@
 #include "admin/admin.h"
 
+#include <sys/stat.h>
+
 #include "crypto/crypto.h"
 
 static const struct verb verbs[] = {
@@ -99,6 +101,11 @@ static void take(struct arguments *a, int index, int count);
 
 int admin_main(int argc, char **argv)
 {
+	/*
+	 * Each mode is given where a file is made. With less, user `postern` could not read what root
+	 * writes below /etc/postern.
+	 */
+	umask(S_IWGRP | S_IWOTH);
 	struct admin admin = {.arguments = {argv + 1, argc - 1}};
 	admin.instance = option_value(&admin, "--instance");
 	admin.json = option_flag(&admin, "--json");

@@ -13,6 +13,13 @@ teardown() {
 postern() {
 	timeout 60 "$BUILD/bin/postern" --instance "$dir" "$@"
 }
+# The same as somebody who may not read everything; the instance is then theirs.
+postern_as_other() {
+	[ "$(id -u)" -eq 0 ] || { postern "$@"; return; }
+	[ -e "$dir/program" ] || cp "$BUILD/bin/postern" "$dir/program" # the build may be root's alone
+	chown -R nobody "$dir"
+	timeout 60 setpriv --reuid=nobody --clear-groups "$dir/program" --instance "$dir" "$@"
+}
 
 @test "postern: help names every verb, usage errors are 2" {
 	run postern help
@@ -86,6 +93,23 @@ postern() {
 	run postern account password --generate user
 	[ "$status" -eq 0 ]
 	[ "${#output}" -eq 20 ]
+}
+
+@test "postern account: what it writes can be read by user postern, whatever the umask" {
+	umask 077
+	postern account add user user@localhost
+	[ "$(stat -c %a conf.d conf.d/account-user.conf run | tr '\n' ' ')" = "755 644 755 " ]
+	chmod 640 conf.d/account-user.conf
+	[ "$(id -u)" -ne 0 ] || chown 12345:12346 conf.d/account-user.conf
+	before=$(stat -c '%a %u %g' conf.d/account-user.conf)
+	postern account disable user
+	[ "$(stat -c '%a %u %g' conf.d/account-user.conf)" = "$before" ]
+	postern account enable user
+	[ "$(stat -c '%a %u %g' conf.d/account-user.conf)" = "$before" ]
+	chmod 000 conf.d/account-user.conf
+	run postern_as_other config check
+	[ "$status" -eq 1 ]
+	[[ $output == *"conf.d/account-user.conf: cannot be read by user "[a-z]*": Permission denied"* ]]
 }
 
 @test "postern tlspubkey: gen, add, list, get, rm" {
