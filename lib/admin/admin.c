@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "base/ascii.h"
 #include "crypto/crypto.h"
 
 static const struct verb verbs[] = {
@@ -97,6 +98,8 @@ static int print_help(struct arguments *arguments);
 static void print_verb(const struct verb *v);
 static void print_overview(FILE *out);
 static void print_line(FILE *out, const struct verb *v);
+static int options_end(const struct arguments *a);
+static bool is_option(const char *item);
 static void take(struct arguments *a, int index, int count);
 
 int admin_main(int argc, char **argv)
@@ -239,7 +242,7 @@ static void print_line(FILE *out, const struct verb *v)
 bool option_flag(struct admin *admin, const char *name)
 {
 	struct arguments *a = &admin->arguments;
-	for (int i = 0; i < a->count; i++) {
+	for (int i = 0; i < options_end(a); i++) {
 		if (strcmp(a->items[i], name) == 0) {
 			take(a, i, 1);
 			return true;
@@ -252,7 +255,7 @@ const char *option_value(struct admin *admin, const char *name)
 {
 	struct arguments *a = &admin->arguments;
 	size_t n = strlen(name);
-	for (int i = 0; i < a->count; i++) {
+	for (int i = 0; i < options_end(a); i++) {
 		const char *item = a->items[i];
 		if (strncmp(item, name, n) != 0)
 			continue;
@@ -261,7 +264,7 @@ const char *option_value(struct admin *admin, const char *name)
 			return item + n + 1;
 		}
 		if (item[n] == '\0') {
-			if (i + 1 == a->count) {
+			if (i + 1 == options_end(a)) {
 				admin->valueless = name;
 				take(a, i, 1);
 				return "";
@@ -277,20 +280,43 @@ const char *option_value(struct admin *admin, const char *name)
 int operands_check(struct admin *admin, int min, int max)
 {
 	const struct verb *v = admin->verb;
-	const struct arguments *a = &admin->arguments;
+	struct arguments *a = &admin->arguments;
 	if (admin->valueless)
 		return problem(STATUS_USAGE, "%s needs a value; see `postern help %s`",
 		    admin->valueless, v->group);
-	for (int i = 0; i < a->count; i++) {
-		if (strncmp(a->items[i], "--", 2) == 0)
+	int end = options_end(a);
+	for (int i = 0; i < end; i++) {
+		if (is_option(a->items[i]))
 			return problem(STATUS_USAGE,
 			    "%s%s%s has no option %s; see `postern help %s`", v->group,
 			    v->name ? " " : "", v->name ? v->name : "", a->items[i], v->group);
 	}
+	if (end < a->count)
+		take(a, end, 1);
 	if (a->count >= min && a->count <= max)
 		return STATUS_OK;
 	return problem(STATUS_USAGE, "usage: postern %s%s%s %s", v->group, v->name ? " " : "",
 	    v->name ? v->name : "", v->usage);
+}
+
+/* Where "--" stands, behind which everything is an operand; the number of arguments without it. */
+static int options_end(const struct arguments *a)
+{
+	int i = 0;
+	while (i < a->count && strcmp(a->items[i], "--") != 0)
+		i++;
+	return i;
+}
+
+/* Of fingerprints one in 4096 begins with "--"; no option has their length and nothing else. */
+static bool is_option(const char *item)
+{
+	if (strncmp(item, "--", 2) != 0)
+		return false;
+	size_t n = 0;
+	while (ascii_is_alnum((unsigned char)item[n]) || item[n] == '-' || item[n] == '_')
+		n++;
+	return n != FINGERPRINT_CHARS || item[n] != '\0';
 }
 
 static void take(struct arguments *a, int index, int count)

@@ -59,7 +59,11 @@ bool option_flag(struct admin *admin, const char *name);
  * operands_check() then complains about.
  */
 const char *option_value(struct admin *admin, const char *name);
-/* After all options: operands within min..max and no option left, or says so: STATUS_USAGE. */
+/*
+ * After all options: operands within min..max and no option left, or says so: STATUS_USAGE. Operands
+ * are what does not begin with "--", what stands behind a "--" alone, and fingerprints, however they
+ * begin.
+ */
 must_use int operands_check(struct admin *admin, int min, int max);
 
 /* "postern: …" on stderr; answers status. */

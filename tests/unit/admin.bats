@@ -137,6 +137,33 @@ postern_as_other() {
 	[ "$status" -eq 1 ]
 }
 
+@test "postern tlspubkey: a fingerprint that begins with two hyphens; operands behind --" {
+	postern account add user user@localhost
+	local fingerprint=--abfi08O5Wlnb8BqWx5v5D9tkbI6cCc8mC9EBfCe0A
+	cat >key.pem <<-'E'
+		-----BEGIN PUBLIC KEY-----
+		MCowBQYDK2VwAyEAzIg60+V2Jp58VniZwleWT/Orbam2NjyKAg5zUEBrNIU=
+		-----END PUBLIC KEY-----
+	E
+	[ "$(postern tlspubkey add user@localhost <key.pem)" = "$fingerprint" ]
+	run postern tlspubkey get $fingerprint
+	[ "$status" -eq 0 ]
+	[[ $output == *"fingerprint: $fingerprint"* ]]
+	postern tlspubkey get --json -- $fingerprint | python3 -m json.tool >/dev/null
+	run postern tlspubkey approve $fingerprint
+	[ "$status" -eq 1 ]
+	[[ $output == *"no key $fingerprint is pending"* ]]
+	postern tlspubkey rm $fingerprint
+	run postern tlspubkey rm ${fingerprint%A} # is no fingerprint
+	[ "$status" -eq 2 ]
+	[[ $output == *"has no option ${fingerprint%A};"* ]]
+	postern apppassword add user -- --json >/dev/null
+	[[ $(postern apppassword list) == 'user "--json" '* ]]
+	run postern tlspubkey add --expires -- user@localhost
+	[ "$status" -eq 2 ]
+	[[ $output == *"--expires is a date"* ]]
+}
+
 @test "postern config apply makes keys/secret; account add, too" {
 	postern config apply
 	[ "$(stat -c '%s %a' state/keys/secret)" = "36 600" ]
