@@ -105,7 +105,16 @@ void warn_of_iterations(struct admin *admin, const struct config_draft *draft, u
 uint32_t account_iterations(struct admin *admin, const char *name);
 /* "2026-11-23 22:04:05", UTC; "never" for 0. */
 struct span format_time(struct arena *a, int64_t seconds);
-/* A string in JSON's quotes (RFC 8259 §7) on stdout. */
+/*
+ * What somebody else may have chosen, on stdout: nothing of it reaches the terminal raw (sys/log.h).
+ * In quotes; or, where one word is expected, without, and then blanks are escaped, too.
+ */
+void print_quoted(struct span s);
+void print_word(struct span s);
+/*
+ * A string in JSON's quotes (RFC 8259 §7) on stdout: whatever the bytes, the text is UTF-8 and holds no
+ * control character. Bytes that are no UTF-8 become U+FFFD.
+ */
 void print_json_string(struct span s);
 
 int verb_config_check(struct admin *admin);

@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include "account/credentials.h"
-#include "base/ascii.h"
 #include "base/date.h"
+#include "base/utf8.h"
 #include "io/file.h"
+#include "sys/log.h"
 
 #define SYSTEM_USER "postern"
+#define UNICODE_REPLACEMENT 0xfffdu
+enum { SHOWN_MAX_BYTES = 1000, ESCAPE_BYTES = 4 };
 
 int problem(int status, const char *format, ...)
 {
@@ -99,17 +102,33 @@ int open_config(struct admin *admin, struct config **ret)
 	return STATUS_OK;
 }
 
+void print_quoted(struct span s)
+{
+	struct str shown cleanup(str_clear) = STR_INIT(ESCAPE_BYTES * SHOWN_MAX_BYTES + 3);
+	log_quote(s, SHOWN_MAX_BYTES, &shown);
+	printf("\"%s\"", shown.data);
+}
+
+void print_word(struct span s)
+{
+	struct str shown cleanup(str_clear) = STR_INIT(ESCAPE_BYTES * SHOWN_MAX_BYTES + 3);
+	log_quote_word(s, SHOWN_MAX_BYTES, &shown);
+	printf("%s", shown.data);
+}
+
 void print_json_string(struct span s)
 {
 	putchar('"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (ascii_is_control(c))
-			printf("\\u%04x", c);
+	while (s.n > 0) {
+		uint32_t point = UNICODE_REPLACEMENT;
+		size_t n = utf8_decode(s, &point);
+		if (n == 0 || utf8_is_control(point))
+			printf("\\u%04x", point);
+		else if (point == '"' || point == '\\')
+			printf("\\%c", (char)point);
 		else
-			putchar(c);
+			printf("%.*s", (int)n, s.p);
+		s = span_from(s, MAX(n, (size_t)1));
 	}
 	putchar('"');
 }

@@ -116,7 +116,7 @@ static int list_key(const struct tls_key *key, void *context)
 		printf("%s", l->any ? "," : "");
 		print_key_json(key, known ? &used : NULL);
 	} else {
-		printf("%.*s %.*s %.*s preauth=%s scope=%s ", SPAN_ARG(key->fingerprint),
+		printf("%.*s %.*s %.*s preauth=%s scope=%s used=", SPAN_ARG(key->fingerprint),
 		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_name(key->preauth),
 		    scope_name(key->scope));
 		print_use(a, known ? &used : NULL);
@@ -222,10 +222,13 @@ static void print_key(struct arena *a, const struct tls_key *key, const struct l
 	printf("expires:     %.*s%s\n", SPAN_ARG(format_time(a, key->expires)),
 	    key->expires ? " UTC" : "");
 	printf("created:     %.*s UTC\n", SPAN_ARG(format_time(a, key->created)));
-	printf("last used:   %.*s%s", SPAN_ARG(format_time(a, used ? used->when_s : 0)),
-	    used ? " UTC" : "");
-	if (used)
-		printf(", %.*s from %.*s", SPAN_ARG(used->protocol), SPAN_ARG(used->address));
+	printf("last used:   %.*s", SPAN_ARG(format_time(a, used ? used->when_s : 0)));
+	if (used) {
+		printf(" UTC, ");
+		print_word(used->protocol);
+		printf(" from ");
+		print_word(used->address);
+	}
 	printf("\n");
 	base64_encode(key->spki, &base64);
 	printf("-----BEGIN PUBLIC KEY-----\n");

@@ -65,11 +65,13 @@ const char *scope_name(unsigned scope)
 
 void print_use(struct arena *a, const struct login_record *used)
 {
-	if (used)
-		printf("used=%.*s by %.*s from %.*s", SPAN_ARG(format_time(a, used->when_s)),
-		    SPAN_ARG(used->protocol), SPAN_ARG(used->address));
-	else
-		printf("used=never");
+	printf("%.*s", SPAN_ARG(format_time(a, used ? used->when_s : 0)));
+	if (!used)
+		return;
+	printf(" by ");
+	print_word(used->protocol);
+	printf(" from ");
+	print_word(used->address);
 }
 
 void print_json_use(const struct login_record *used)

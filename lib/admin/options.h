@@ -9,7 +9,7 @@ must_use int option_scope(struct admin *admin, unsigned *scope);
 /* --expires=2027-12-31: until the end of that day, UTC; --expires=2027-12-31T17:00:00Z: until then. */
 must_use int option_expiry(struct admin *admin, int64_t *expires_s);
 const char *scope_name(unsigned scope);
-/* "used=2026-11-23 22:04:05 by imap from 192.0.2.1"; NULL: "used=never". */
+/* "2026-11-23 22:04:05 by imap from 192.0.2.1"; NULL: "never". */
 void print_use(struct arena *a, const struct login_record *used);
 /* ,"used":null or an object. */
 void print_json_use(const struct login_record *used);

@@ -164,7 +164,7 @@ static int list_password(const struct password *p, void *context)
 		print_json_use(known ? &used : NULL);
 		printf("}");
 	} else {
-		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s ",
+		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s used=",
 		    SPAN_ARG(l->account->name), SPAN_ARG(p->name), scope_name(p->scope),
 		    format_time(a, p->created).p,
 		    format_time(a, p->expires ? p->expires - 1 : 0).p);

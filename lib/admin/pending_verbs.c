@@ -4,10 +4,6 @@
 
 #include "account/pending.h"
 #include "admin/key.h"
-#include "base/str.h"
-#include "sys/log.h"
-
-enum { SHOWN_MAX_BYTES = 2000, CLIENT_SHOWN_BYTES = 200 };
 
 struct lister {
 	struct admin *admin;
@@ -23,6 +19,7 @@ struct finder {
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context);
 static int list_pending(const struct pending_key *key, void *context);
+static void print_pending(struct admin *admin, const struct pending_key *key);
 static void print_pending_json(struct span account, const struct pending_key *key);
 static int find_in(struct admin *admin, const struct config_account *account, void *context);
 static int forget_in(struct admin *admin, const struct config_account *account, void *context);
@@ -48,31 +45,37 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 static int list_pending(const struct pending_key *key, void *context)
 {
 	struct lister *l = context;
-	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
 	if (l->admin->json) {
 		printf("%s", l->any ? "," : "");
 		print_pending_json(l->account->name, key);
 	} else {
-		log_quote(key->client, CLIENT_SHOWN_BYTES, &client);
-		printf("%.*s %.*s %.*s %.*s from %.*s%s client=\"%s\"\n",
-		    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->login_address),
-		    SPAN_ARG(format_time(&l->admin->arena, key->last_s)),
-		    SPAN_ARG(key->peer_address), key->tls12 ? " by TLS 1.2" : "", client.data);
+		print_pending(l->admin, key);
 	}
 	l->any = true;
 	return 0;
 }
 
+static void print_pending(struct admin *admin, const struct pending_key *key)
+{
+	const struct span words[] = {key->fingerprint, key->type, key->login_address};
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		print_word(words[i]);
+		printf(" ");
+	}
+	printf("%.*s from ", SPAN_ARG(format_time(&admin->arena, key->last_s)));
+	print_word(key->peer_address);
+	printf("%s client=", key->tls12 ? " by TLS 1.2" : "");
+	print_quoted(key->client);
+	printf("\n");
+}
+
 static void print_pending_json(struct span account, const struct pending_key *key)
 {
-	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
-	log_quote(key->client, CLIENT_SHOWN_BYTES, &client);
 	const struct {
 		const char *label;
 		struct span text;
 	} fields[] = {{"fingerprint", key->fingerprint}, {"type", key->type}, {"account", account},
-	    {"login", key->login_address}, {"address", key->peer_address},
-	    {"client", str_span(&client)}};
+	    {"login", key->login_address}, {"address", key->peer_address}, {"client", key->client}};
 	printf("{");
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		printf("\"%s\":", fields[i].label);

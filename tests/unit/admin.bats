@@ -237,6 +237,32 @@ postern_as_other() {
 	[ "$status" -eq 1 ]
 }
 
+@test "postern logins, list, get, pending: nothing that the history holds reaches the terminal raw" {
+	postern account add user user@localhost
+	postern tlspubkey gen key
+	local evil=$'\e[31m\xff\xc2\x9b"\\' now fingerprint
+	local shown='\x1b[31m\xff\xc2\x9b\x22\x5c' json=$'\\u001b[31m\\ufffd\\u009b\\"\\\\'
+	fingerprint=$(postern tlspubkey add user@localhost key <key.pem)
+	mkdir -p state/history/user
+	now=$(date +%s)
+	"$BUILD/tools/write_history" state/history/user login "$now" "p$evil" "a $evil" TLS-KEY "$fingerprint" "t$evil" "c$evil"
+	"$BUILD/tools/write_history" state/history/user login "$now" imap 192.0.2.1 "PLAIN$evil" "w$evil" x y
+	postern tlspubkey gen key2
+	"$BUILD/tools/write_history" state/history/user pending "$now" "l$evil" "a $evil" "c$evil" <key2.pem
+	run postern logins
+	[[ ${lines[0]} == *" user ok p$shown a\x20$shown TLS-KEY key=\"$fingerprint\" tls=\"t$shown\" client=\"c$shown\"" ]]
+	[[ ${lines[1]} == *" user ok imap 192.0.2.1 PLAIN$shown password=\"w$shown\" tls=\"x\" client=\"y\"" ]]
+	[[ $(postern tlspubkey list) == *"used="*" by p$shown from a\x20$shown key" ]]
+	[[ $(postern tlspubkey get "$fingerprint") == *"last used:   20"*" UTC, p$shown from a\x20$shown"* ]]
+	[[ $(postern tlspubkey pending) == *" l$shown 20"*" from a\x20$shown client=\"c$shown\"" ]]
+	for verb in logins "tlspubkey list" "tlspubkey pending" "tlspubkey get $fingerprint"; do
+		# shellcheck disable=SC2086 # two words
+		run postern $verb --json
+		[[ $output == *"\"c$json\""* ]]
+		python3 -c 'import json, sys; json.loads(sys.stdin.buffer.read().decode())' <<<"$output"
+	done
+}
+
 @test "postern config check, apply, account show: passwords of another iteration count" {
 	postern account add user user@localhost
 	echo 'correct horse' | postern account password user
