@@ -77,8 +77,7 @@ static int summarize(struct admin *admin, const char *name, struct summary *ret)
 	if (history_fd >= 0 && rc == 0)
 		rc = pending_each(history_fd, ret->now_s, count_pending, ret);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	ret->iterations = account_iterations(admin, name);
 	return STATUS_OK;
 }

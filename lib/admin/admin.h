@@ -69,6 +69,8 @@ must_use int operands_check(struct admin *admin, int min, int max);
 /* "postern: …" on stderr; answers status. */
 int problem(int status, const char *format, ...) printf_like(2, 3);
 int status_of(int error); /* of a negative errno */
+/* Of a negative errno, for people; where it means that a file is damaged, with what to do about it. */
+const char *error_text(int error);
 void print_report(const struct config_report *report);
 /* Becomes `postern` when root on the system's instance. STATUS_OK, or it has said why not. */
 must_use int become_postern(const struct admin *admin);
@@ -76,13 +78,20 @@ must_use int become_postern(const struct admin *admin);
 must_use int open_state(struct admin *admin, const char *name, int *ret_fd);
 /* The compiled configuration, likewise. */
 must_use int open_config(struct admin *admin, struct config **ret);
-/* The account's record in force; STATUS_OK, or it has said that there is none, or why not. */
+/* The compiled configuration cannot be used: says why, and what to do. A status. */
+int problem_config(struct admin *admin, int error);
+/* The account's record in effect; STATUS_OK, or it has said that there is none, or why not. */
 must_use int find_account(struct admin *admin, const char *name, struct config_account *ret);
 /* accounts/NAME/, likewise. */
 must_use int open_account(struct admin *admin, const char *name, int *ret_fd);
+/* accounts/NAME/credentials.tdb cannot be used: says why, and what to do. A status. */
+int problem_credentials(struct admin *admin, const char *name, int error);
 /* history/NAME/; -1 where nothing has happened yet. */
 int open_history(struct admin *admin, const char *name);
-/* fn for each configured account, or for the one that is named. The first status that is not OK. */
+/*
+ * fn for each account in effect, by name, or for the one that is given. What fn cannot do for one it
+ * says itself, and the next comes: STATUS_PROBLEM in the end; fn's own status for the given one.
+ */
 must_use int each_account(struct admin *admin, const char *name,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);

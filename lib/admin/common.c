@@ -43,6 +43,13 @@ int status_of(int error)
 	}
 }
 
+const char *error_text(int error)
+{
+	if (error == -EUCLEAN || error == -EBADMSG)
+		return "it is damaged; restore it from a backup";
+	return strerror(-error);
+}
+
 void print_report(const struct config_report *report)
 {
 	for (size_t i = 0; i < report->count; i++) {
@@ -92,14 +99,18 @@ int open_config(struct admin *admin, struct config **ret)
 	if (status != STATUS_OK)
 		return status;
 	int rc = config_open(fd, ret);
-	if (rc == -ENOENT || rc == -EUCLEAN)
+	return rc < 0 ? problem_config(admin, rc) : STATUS_OK;
+}
+
+int problem_config(struct admin *admin, int error)
+{
+	bool damaged = error == -EUCLEAN || error == -EBADMSG;
+	if (damaged || error == -ENOENT)
 		return problem(STATUS_CONFIGURATION,
 		    "%s/config/config.tdb is %s; run `postern config apply`", admin->paths.state,
-		    rc == -ENOENT ? "not there" : "damaged or of another version");
-	if (rc < 0)
-		return problem(status_of(rc), "%s/config/config.tdb cannot be opened: %s",
-		    admin->paths.state, strerror(-rc));
-	return STATUS_OK;
+		    damaged ? "damaged or of another version" : "not there");
+	return problem(status_of(error), "%s/config/config.tdb cannot be read: %s",
+	    admin->paths.state, strerror(-error));
 }
 
 void print_quoted(struct span s)
@@ -131,73 +142,6 @@ void print_json_string(struct span s)
 		s = span_from(s, MAX(n, (size_t)1));
 	}
 	putchar('"');
-}
-
-int find_account(struct admin *admin, const char *name, struct config_account *ret)
-{
-	struct config *config = NULL;
-	int status = open_config(admin, &config);
-	if (status != STATUS_OK)
-		return status;
-	int rc = config_account(config, span_cstr(name), &admin->arena, ret);
-	config_close(config);
-	if (rc == -ENOENT)
-		return problem(STATUS_PROBLEM,
-		    "there is no account \"%s\"; `postern account list` names them", name);
-	if (rc < 0)
-		return problem(status_of(rc), "the account cannot be looked up: %s", strerror(-rc));
-	return STATUS_OK;
-}
-
-int open_account(struct admin *admin, const char *name, int *ret_fd)
-{
-	struct span folder = arena_format(&admin->arena, "accounts/%s", name);
-	return open_state(admin, folder.p, ret_fd);
-}
-
-int open_history(struct admin *admin, const char *name)
-{
-	int fd = -1;
-	struct span path = arena_format(&admin->arena, "%s/history/%s", admin->paths.state, name);
-	return folder_open(AT_FDCWD, path.p, &fd) < 0 ? -1 : fd;
-}
-
-int each_account(struct admin *admin, const char *name,
-    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
-    void *context)
-{
-	struct config_report report = {.arena = &admin->arena};
-	struct config_draft d;
-	struct config_account account;
-	if (name) {
-		int status = find_account(admin, name, &account);
-		return status == STATUS_OK ? fn(admin, &account, context) : status;
-	}
-	config_check(&admin->paths, NULL, &admin->arena, &report, &d);
-	if (report.error_count > 0) {
-		print_report(&report);
-		return STATUS_PROBLEM;
-	}
-	int status = STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < d.account_count; i++)
-		status = fn(admin, &d.accounts[i].account, context);
-	return status;
-}
-
-int list_accounts(struct admin *admin,
-    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
-    void *context)
-{
-	int status = operands_check(admin, 0, 1);
-	if (status != STATUS_OK)
-		return status;
-	if (admin->json)
-		printf("[");
-	status = each_account(
-	    admin, admin->arguments.count ? admin->arguments.items[0] : NULL, fn, context);
-	if (admin->json)
-		printf("]\n");
-	return status;
 }
 
 int apply_written(struct admin *admin, struct span file)

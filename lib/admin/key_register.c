@@ -92,8 +92,10 @@ static int find_owner(
 		    STATUS_USAGE, "\"%s\" is not an address like user@example.org", address);
 	if (rc == -ENOENT)
 		return problem(STATUS_PROBLEM,
-		    local ? "no account has the address %s; `postern account list` names them"
-			  : "the domain of %s is not one of this host's",
+		    local ? "no account in effect has the address %s; `postern account list` names "
+			    "what is configured, `postern config apply` puts it into effect"
+			  : "the domain of %s is not one of this host's, or not in effect until "
+			    "`postern config apply`",
 		    address);
 	if (rc < 0)
 		return problem(status_of(rc), "%s cannot be looked up: %s", address, strerror(-rc));

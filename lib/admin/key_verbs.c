@@ -100,8 +100,7 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	credentials_close(credentials);
 	close_fd(&l->history_fd);
 	if (rc < 0 && rc != -ENOENT) /* -ENOENT: nobody can log in yet */
-		return problem(status_of(rc), "%s/accounts/%s/credentials.tdb cannot be read: %s",
-		    admin->paths.state, name, strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	return STATUS_OK;
 }
 
@@ -181,8 +180,7 @@ static int show_key(struct admin *admin, const struct found_key *found)
 					       "log in; `postern tlspubkey rm` it, "
 					       "then add it again");
 	if (rc < 0)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+		return problem_credentials(admin, arena_cstr(&admin->arena, found->account), rc);
 	struct login_record used = {0};
 	int history_fd cleanup(close_fd) =
 	    open_history(admin, arena_cstr(&admin->arena, found->account));

@@ -60,8 +60,7 @@ static int confirm_rehash(struct admin *admin, const char *name)
 		rc = credentials_each_password(c, name_password, &names);
 	credentials_close(c);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	if (names.n == 0)
 		return STATUS_OK;
 	fprintf(stderr, "these app passwords of %s stop working: %s\n", name, names.data);
@@ -140,8 +139,7 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	credentials_close(c);
 	close_fd(&l->history_fd);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "%s's credentials cannot be read: %s", name, strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	return STATUS_OK;
 }
 

@@ -12,8 +12,7 @@ struct lister {
 };
 struct finder {
 	struct span fingerprint;
-	bool found;
-	struct span account;
+	struct span account, other; /* whose it is; unset: nobody's */
 	struct pending_key key;
 };
 
@@ -103,7 +102,11 @@ int verb_key_approve(struct admin *admin)
 	status = each_account(admin, only, find_in, &f);
 	if (status != STATUS_OK)
 		return status;
-	if (!f.found)
+	if (span_is_set(f.other))
+		return problem(STATUS_PROBLEM,
+		    "the key is pending for %.*s and for %.*s; choose with --account",
+		    SPAN_ARG(f.account), SPAN_ARG(f.other));
+	if (!span_is_set(f.account))
 		return problem(STATUS_PROBLEM,
 		    "no key %.*s is pending; `postern tlspubkey pending` names them",
 		    SPAN_ARG(f.fingerprint));
@@ -128,13 +131,12 @@ static int find_in(struct admin *admin, const struct config_account *account, vo
 	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
 	if (fd < 0 || pending_get(fd, f->fingerprint, wall_ms() / 1000, &admin->arena, &key) < 0)
 		return STATUS_OK;
-	if (f->found)
-		return problem(STATUS_PROBLEM,
-		    "the key is pending for %.*s and for %.*s; choose with --account",
-		    SPAN_ARG(f->account), SPAN_ARG(account->name));
-	f->found = true;
-	f->account = account->name;
-	f->key = key;
+	if (span_is_set(f->account)) {
+		f->other = account->name;
+	} else {
+		f->account = account->name;
+		f->key = key;
+	}
 	return STATUS_OK;
 }
 

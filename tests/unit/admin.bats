@@ -263,6 +263,46 @@ postern_as_other() {
 	done
 }
 
+@test "postern lists what is in effect, and goes on behind a damaged account" {
+	postern account add anna anna@localhost
+	postern account add carl carl@localhost
+	for name in anna carl; do
+		postern apppassword add $name phone >/dev/null
+		postern tlspubkey gen $name
+		postern tlspubkey add $name@localhost <$name.pem
+		mkdir -p state/history/$name
+		"$BUILD/tools/write_history" state/history/$name login "$(date +%s)" imap 192.0.2.1 PLAIN phone x y
+		postern tlspubkey gen $name-new
+		"$BUILD/tools/write_history" state/history/$name pending "$(date +%s)" $name@localhost 192.0.2.1 x <$name-new.pem
+	done
+	echo 'account "hand" { addresses = {"hand@localhost"} }' >conf.d/hand.conf
+	[[ $(postern account list) == *hand@localhost* ]]
+	run postern account password hand <<<'correct horse'
+	[ "$status" -eq 1 ]
+	[[ $output == *"\"hand\" is configured, but not in effect; run \`postern config apply\`"* ]]
+	run postern tlspubkey add hand@localhost <anna.pem
+	[ "$status" -eq 1 ]
+	[[ $output == *"config apply"* ]]
+	echo 'colour = blue' >>postern.conf
+	for verb in logins "tlspubkey list" "tlspubkey pending" "apppassword list"; do
+		# shellcheck disable=SC2086 # two words
+		run postern $verb
+		[ "$status" -eq 0 ]
+		[[ $output == *anna*carl* ]]
+	done
+	echo damaged >state/accounts/anna/credentials.tdb
+	for verb in "tlspubkey list" "apppassword list"; do
+		# shellcheck disable=SC2086
+		run postern $verb
+		[ "$status" -eq 1 ]
+		[[ $output == *"$dir/state/accounts/anna/credentials.tdb cannot be read: it is damaged; restore"*carl* ]]
+		# shellcheck disable=SC2086
+		{ postern $verb --json 2>/dev/null || true; } | python3 -c 'import json, sys; assert len(json.load(sys.stdin)) == 1'
+	done
+	run postern account show anna
+	[[ $output == *"accounts/anna/credentials.tdb cannot be read"* ]]
+}
+
 @test "postern config check, apply, account show: passwords of another iteration count" {
 	postern account add user user@localhost
 	echo 'correct horse' | postern account password user
