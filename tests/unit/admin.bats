@@ -263,6 +263,25 @@ postern_as_other() {
 	done
 }
 
+# pending_key ACCOUNT STEM: as if the key had come with the account's password
+pending_key() {
+	mkdir -p "state/history/$1"
+	"$BUILD/tools/write_history" "state/history/$1" pending "$(date +%s)" "$1@localhost" 192.0.2.1 client <"$2.pem"
+}
+
+@test "postern tlspubkey approve: what it says is whether the key is registered" {
+	postern account add user user@localhost
+	postern tlspubkey gen key
+	pending_key user key
+	fingerprint=$(postern tlspubkey pending | cut -d' ' -f1)
+	echo 'colour = blue' >conf.d/mistake.conf
+	run postern tlspubkey approve "$fingerprint" key
+	[ "$status" -eq 0 ]
+	[ "$output" = "$fingerprint" ]
+	[[ $(postern tlspubkey list) == "$fingerprint "* ]]
+	[ -z "$(postern tlspubkey pending)" ]
+}
+
 @test "postern lists what is in effect, and goes on behind a damaged account" {
 	postern account add anna anna@localhost
 	postern account add carl carl@localhost
@@ -273,7 +292,7 @@ postern_as_other() {
 		mkdir -p state/history/$name
 		"$BUILD/tools/write_history" state/history/$name login "$(date +%s)" imap 192.0.2.1 PLAIN phone x y
 		postern tlspubkey gen $name-new
-		"$BUILD/tools/write_history" state/history/$name pending "$(date +%s)" $name@localhost 192.0.2.1 x <$name-new.pem
+		pending_key $name $name-new
 	done
 	echo 'account "hand" { addresses = {"hand@localhost"} }' >conf.d/hand.conf
 	[[ $(postern account list) == *hand@localhost* ]]
