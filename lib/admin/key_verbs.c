@@ -108,17 +108,16 @@ static int list_key(const struct tls_key *key, void *context)
 {
 	struct lister *l = context;
 	struct arena *a = &l->admin->arena;
-	struct login_record used = {0};
-	bool known = l->history_fd >= 0 &&
-		     login_record_last(l->history_fd, true, key->fingerprint, a, &used) == 0;
+	const struct login_record *used =
+	    find_use(l->history_fd, true, key->fingerprint, key->created, a);
 	if (l->admin->json) {
 		printf("%s", l->any ? "," : "");
-		print_key_json(key, known ? &used : NULL);
+		print_key_json(key, used);
 	} else {
 		printf("%.*s %.*s %.*s preauth=%s scope=%s used=", SPAN_ARG(key->fingerprint),
 		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_name(key->preauth),
 		    scope_name(key->scope));
-		print_use(a, known ? &used : NULL);
+		print_use(a, used);
 		printf(" %.*s\n", SPAN_ARG(key->name));
 	}
 	l->any = true;
@@ -181,16 +180,15 @@ static int show_key(struct admin *admin, const struct found_key *found)
 					       "then add it again");
 	if (rc < 0)
 		return problem_credentials(admin, arena_cstr(&admin->arena, found->account), rc);
-	struct login_record used = {0};
 	int history_fd cleanup(close_fd) =
 	    open_history(admin, arena_cstr(&admin->arena, found->account));
-	bool known = history_fd >= 0 && login_record_last(history_fd, true, found->fingerprint,
-					    &admin->arena, &used) == 0;
+	const struct login_record *used =
+	    find_use(history_fd, true, found->fingerprint, key.created, &admin->arena);
 	if (admin->json) {
-		print_key_json(&key, known ? &used : NULL);
+		print_key_json(&key, used);
 		printf("\n");
 	} else {
-		print_key(&admin->arena, &key, known ? &used : NULL);
+		print_key(&admin->arena, &key, used);
 	}
 	return STATUS_OK;
 }

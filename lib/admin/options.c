@@ -63,6 +63,16 @@ const char *scope_name(unsigned scope)
 	return scope == SCOPE_IMAP ? "imap" : scope == SCOPE_SUBMISSION ? "submission" : "both";
 }
 
+const struct login_record *find_use(
+    int history_fd, bool is_key, struct span credential, int64_t created_s, struct arena *a)
+{
+	struct login_record *used = ARENA_NEW(a, struct login_record);
+	if (history_fd < 0 || login_record_last(history_fd, is_key, credential, a, used) < 0 ||
+	    used->when_s < created_s)
+		return NULL;
+	return used;
+}
+
 void print_use(struct arena *a, const struct login_record *used)
 {
 	printf("%.*s", SPAN_ARG(format_time(a, used ? used->when_s : 0)));

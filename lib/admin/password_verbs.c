@@ -147,11 +147,9 @@ static int list_password(const struct password *p, void *context)
 {
 	struct lister *l = context;
 	struct arena *a = &l->admin->arena;
-	struct login_record used = {0};
 	if (p->name.n == 0)
 		return 0; /* the account's own */
-	bool known =
-	    l->history_fd >= 0 && login_record_last(l->history_fd, false, p->name, a, &used) == 0;
+	const struct login_record *used = find_use(l->history_fd, false, p->name, p->created, a);
 	if (l->admin->json) {
 		printf("%s{\"account\":", l->any ? "," : "");
 		print_json_string(l->account->name);
@@ -159,14 +157,14 @@ static int list_password(const struct password *p, void *context)
 		print_json_string(p->name);
 		printf(",\"scope\":\"%s\",\"expires\":%" PRId64 ",\"created\":%" PRId64,
 		    scope_name(p->scope), p->expires, p->created);
-		print_json_use(known ? &used : NULL);
+		print_json_use(used);
 		printf("}");
 	} else {
 		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s used=",
 		    SPAN_ARG(l->account->name), SPAN_ARG(p->name), scope_name(p->scope),
 		    format_time(a, p->created).p,
 		    format_time(a, p->expires ? p->expires - 1 : 0).p);
-		print_use(a, known ? &used : NULL);
+		print_use(a, used);
 		printf("\n");
 	}
 	l->any = true;

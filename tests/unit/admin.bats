@@ -282,6 +282,23 @@ pending_key() {
 	[ -z "$(postern tlspubkey pending)" ]
 }
 
+@test "postern apppassword list, tlspubkey list: the last use is this one's, not that of one before it" {
+	postern account add user user@localhost
+	mkdir -p state/history/user
+	postern tlspubkey gen key
+	fingerprint=$(postern tlspubkey add user@localhost <key.pem)
+	postern apppassword add user phone >/dev/null
+	local login=("$BUILD/tools/write_history" state/history/user login)
+	"${login[@]}" $(($(date +%s) - 10)) imap 192.0.2.1 PLAIN phone x y
+	"${login[@]}" $(($(date +%s) - 10)) imap 192.0.2.1 TLS-KEY "$fingerprint" x y
+	[[ $(postern apppassword list) == *" used=never" ]]
+	[[ $(postern apppassword list --json) == *'"used":null'* ]]
+	[[ $(postern tlspubkey list) == *" used=never " ]]
+	[[ $(postern tlspubkey get "$fingerprint") == *"last used:   never"* ]]
+	"${login[@]}" "$(date +%s)" imap 192.0.2.2 PLAIN phone x y
+	[[ $(postern apppassword list) == *" used=20"*" by imap from 192.0.2.2" ]]
+}
+
 @test "postern lists what is in effect, and goes on behind a damaged account" {
 	postern account add anna anna@localhost
 	postern account add carl carl@localhost
