@@ -40,8 +40,8 @@ static const struct verb verbs[] = {
 	"make a further password, for one mail program",
 	"Prints it, this once. It works with every mechanism, beside the account's own.",
 	verb_apppassword_add, false},
-    {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use", NULL,
-	verb_apppassword_list, false},
+    {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use",
+	"The state is active or expired.", verb_apppassword_list, false},
     {"apppassword", "rm", "ACCOUNT NAME", "take an app password away; its open sessions end", NULL,
 	verb_apppassword_rm, false},
     {"logins", NULL, "[--json] [ACCOUNT]", "who logged in or tried to, in the last 30 days",
@@ -57,7 +57,11 @@ static const struct verb verbs[] = {
 	"(no), or\n"
 	"either, for mail programs that insist on logging in (tolerant).",
 	verb_key_add, false},
-    {"tlspubkey", "list", "[--json] [ACCOUNT]", "keys that may log in", NULL, verb_key_list, false},
+    {"tlspubkey", "list", "[--json] [ACCOUNT]", "registered keys, and their last use",
+	"The state is active, expired, or incomplete: of a key whose adding or removing was cut "
+	"short,\n"
+	"which does not log in until the same is done again.",
+	verb_key_list, false},
     {"tlspubkey", "get", "FINGERPRINT", "one key: its fields, and the key in PEM", NULL,
 	verb_key_get, false},
     {"tlspubkey", "rm", "FINGERPRINT", "take a key away; its open sessions end", NULL, verb_key_rm,

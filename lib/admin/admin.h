@@ -68,8 +68,9 @@ must_use int operands_check(struct admin *admin, int min, int max);
 
 /* "postern: …" on stderr; answers status. */
 int problem(int status, const char *format, ...) printf_like(2, 3);
-int status_of(int error); /* of a negative errno */
-/* Of a negative errno, for people; where it means that a file is damaged, with what to do about it. */
+int status_of(int error);  /* of a negative errno */
+bool is_damage(int error); /* does a negative errno mean that a file is not what it should be? */
+/* Of a negative errno, for people; of damage, with what to do about it. */
 const char *error_text(int error);
 void print_report(const struct config_report *report);
 /* Becomes `postern` when root on the system's instance. STATUS_OK, or it has said why not. */
@@ -116,8 +117,9 @@ uint32_t account_iterations(struct admin *admin, const char *name);
 struct span format_time(struct arena *a, int64_t seconds);
 /*
  * What somebody else may have chosen, on stdout: nothing of it reaches the terminal raw (sys/log.h).
- * In quotes; or, where one word is expected, without, and then blanks are escaped, too.
+ * As it is; in quotes; or, where one word is expected, with blanks escaped, too.
  */
+void print_text(struct span s);
 void print_quoted(struct span s);
 void print_word(struct span s);
 /*

@@ -43,9 +43,14 @@ int status_of(int error)
 	}
 }
 
+bool is_damage(int error)
+{
+	return error == -EUCLEAN || error == -EBADMSG;
+}
+
 const char *error_text(int error)
 {
-	if (error == -EUCLEAN || error == -EBADMSG)
+	if (is_damage(error))
 		return "it is damaged; restore it from a backup";
 	return strerror(-error);
 }
@@ -104,20 +109,26 @@ int open_config(struct admin *admin, struct config **ret)
 
 int problem_config(struct admin *admin, int error)
 {
-	bool damaged = error == -EUCLEAN || error == -EBADMSG;
-	if (damaged || error == -ENOENT)
+	if (is_damage(error) || error == -ENOENT)
 		return problem(STATUS_CONFIGURATION,
 		    "%s/config/config.tdb is %s; run `postern config apply`", admin->paths.state,
-		    damaged ? "damaged or of another version" : "not there");
+		    is_damage(error) ? "damaged or of another version" : "not there");
 	return problem(status_of(error), "%s/config/config.tdb cannot be read: %s",
 	    admin->paths.state, strerror(-error));
 }
 
-void print_quoted(struct span s)
+void print_text(struct span s)
 {
 	struct str shown cleanup(str_clear) = STR_INIT(ESCAPE_BYTES * SHOWN_MAX_BYTES + 3);
 	log_quote(s, SHOWN_MAX_BYTES, &shown);
-	printf("\"%s\"", shown.data);
+	printf("%s", shown.data);
+}
+
+void print_quoted(struct span s)
+{
+	printf("\"");
+	print_text(s);
+	printf("\"");
 }
 
 void print_word(struct span s)

@@ -7,6 +7,7 @@
 
 enum { SPKI_MAX_BYTES = 8192, TYPE_MAX_BYTES = 40, SENTENCE_MAX_BYTES = 500, KEY_FILE_MODE = 0600 };
 
+static int problem_keys(struct admin *admin, int error);
 static int find_owner(
     struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical);
 static int store(struct admin *admin, const struct tls_key *key);
@@ -32,6 +33,33 @@ int key_options(struct admin *admin, struct key_request *request)
 		return problem(STATUS_USAGE, "--preauth is yes, no or tolerant");
 	int status = option_scope(admin, &request->scope);
 	return status == STATUS_OK ? option_expiry(admin, &request->expires) : status;
+}
+
+int open_keys(struct admin *admin, struct keys **ret)
+{
+	int fd cleanup(close_fd) = -1;
+	int status = open_state(admin, "keys", &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = keys_open(fd, false, ret);
+	return rc < 0 && rc != -ENOENT ? problem_keys(admin, rc) : STATUS_OK;
+}
+
+int find_key_owner(
+    struct admin *admin, struct keys *keys, struct span fingerprint, struct span *ret_account)
+{
+	int rc = keys ? keys_find(keys, fingerprint, &admin->arena, ret_account) : -ENOENT;
+	return rc < 0 && rc != -ENOENT ? problem_keys(admin, rc) : STATUS_OK;
+}
+
+static int problem_keys(struct admin *admin, int error)
+{
+	return problem(status_of(error), "%s/keys/keys.tdb cannot be read: %s%s",
+	    admin->paths.state, error_text(error),
+	    is_damage(error)
+		? ", or move it away and add again the keys that `postern tlspubkey list` then "
+		  "calls incomplete"
+		: "");
 }
 
 int key_register(
@@ -106,10 +134,14 @@ static int store(struct admin *admin, const struct tls_key *key)
 {
 	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
-	struct span folder = arena_format(&admin->arena, "accounts/%.*s", SPAN_ARG(key->account));
-	int status = open_state(admin, "keys", &keys_fd);
+	struct keys *keys = NULL;
+	const char *account = arena_cstr(&admin->arena, key->account);
+	int status = open_keys(admin, &keys); /* if it cannot be, say so with what to do */
+	keys_close(keys);
 	if (status == STATUS_OK)
-		status = open_state(admin, folder.p, &fd);
+		status = open_state(admin, "keys", &keys_fd);
+	if (status == STATUS_OK)
+		status = open_account(admin, account, &fd);
 	if (status != STATUS_OK)
 		return status;
 	/* sessions look nobody up without it; an installation may never have a password */
@@ -120,8 +152,10 @@ static int store(struct admin *admin, const struct tls_key *key)
 	rc = account_add_key(keys_fd, fd, key, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
+	if (is_damage(rc))
+		return problem_credentials(admin, account, rc);
 	if (rc < 0)
-		return problem(status_of(rc), "%s", why.data);
+		return problem(status_of(rc), "account %s: %s", account, why.data);
 	return STATUS_OK;
 }
 

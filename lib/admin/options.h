@@ -9,6 +9,13 @@ must_use int option_scope(struct admin *admin, unsigned *scope);
 /* --expires=2027-12-31: until the end of that day, UTC; --expires=2027-12-31T17:00:00Z: until then. */
 must_use int option_expiry(struct admin *admin, int64_t *expires_s);
 const char *scope_name(unsigned scope);
+/* As --expires takes it: "2027-12-31" or "2027-12-31T17:00:00Z"; "never" for 0. */
+struct span format_expiry(struct arena *a, int64_t expires_s);
+/*
+ * Does it let somebody in? "active", "expired", or "incomplete": a key of which only one of the two
+ * records is there (account/credentials.h).
+ */
+const char *state_name(bool complete, int64_t expires_s);
 /*
  * The last use of a key or app password that was made at that time, in the arena; NULL: none. The
  * history knows them by fingerprint and name, so that an earlier one of the same name may have left

@@ -155,15 +155,17 @@ static int list_password(const struct password *p, void *context)
 		print_json_string(l->account->name);
 		printf(",\"name\":");
 		print_json_string(p->name);
-		printf(",\"scope\":\"%s\",\"expires\":%" PRId64 ",\"created\":%" PRId64,
-		    scope_name(p->scope), p->expires, p->created);
+		printf(",\"state\":\"%s\",\"scope\":\"%s\",\"expires\":%" PRId64
+		       ",\"created\":%" PRId64,
+		    state_name(true, p->expires), scope_name(p->scope), p->expires, p->created);
 		print_json_use(used);
 		printf("}");
 	} else {
-		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s used=",
-		    SPAN_ARG(l->account->name), SPAN_ARG(p->name), scope_name(p->scope),
-		    format_time(a, p->created).p,
-		    format_time(a, p->expires ? p->expires - 1 : 0).p);
+		printf("%.*s ", SPAN_ARG(l->account->name));
+		print_quoted(p->name);
+		printf(" state=%s scope=%s created=%.10s expires=%.*s used=",
+		    state_name(true, p->expires), scope_name(p->scope),
+		    format_time(a, p->created).p, SPAN_ARG(format_expiry(a, p->expires)));
 		print_use(a, used);
 		printf("\n");
 	}

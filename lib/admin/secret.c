@@ -53,6 +53,8 @@ int secret_store(struct admin *admin, const char *account, const struct password
 		return problem(status_of(rc), "%s/keys/secret cannot be made or read: %s",
 		    admin->paths.state, strerror(-rc));
 	rc = account_set_password(fd, p, password, iterations, rehash, &why);
+	if (is_damage(rc))
+		return problem_credentials(admin, account, rc);
 	if (rc < 0)
 		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc), "account %s: %s",
 		    account, why.data);

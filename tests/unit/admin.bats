@@ -125,7 +125,7 @@ postern_as_other() {
 	[ "$(openssl x509 -in key.certificate.pem -noout -pubkey | openssl pkey -pubin -outform DER |
 		openssl dgst -sha256 -binary | basenc --base64url | tr -d =)" = "$fingerprint" ]
 	run postern tlspubkey list
-	[[ $output == "$fingerprint ed25519 user@localhost preauth=no scope=imap used=never laptop" ]]
+	[[ $output == "$fingerprint ed25519 user@localhost state=active preauth=no scope=imap tls12=no expires=never used=never \"laptop\"" ]]
 	postern tlspubkey list --json user | python3 -m json.tool >/dev/null
 	postern tlspubkey get "$fingerprint" | openssl pkey -pubin -noout
 	run postern tlspubkey add user@elsewhere.example <key2.pem
@@ -215,8 +215,8 @@ postern_as_other() {
 	run postern apppassword add nobody x
 	[ "$status" -eq 1 ]
 	run postern apppassword list
-	[[ ${lines[0]} == 'user "phone" scope=both created='*' expires=never used=never' ]]
-	[[ ${lines[1]} == 'user "old tablet" scope=imap created='*' expires=2999-12-31 used=never' ]]
+	[[ ${lines[0]} == 'user "phone" state=active scope=both created='*' expires=never used=never' ]]
+	[[ ${lines[1]} == 'user "old tablet" state=active scope=imap created='*' expires=2999-12-31 used=never' ]]
 	postern apppassword list --json user | python3 -m json.tool >/dev/null
 	postern apppassword rm user phone
 	run postern apppassword rm user phone
@@ -252,7 +252,7 @@ postern_as_other() {
 	run postern logins
 	[[ ${lines[0]} == *" user ok p$shown a\x20$shown TLS-KEY key=\"$fingerprint\" tls=\"t$shown\" client=\"c$shown\"" ]]
 	[[ ${lines[1]} == *" user ok imap 192.0.2.1 PLAIN$shown password=\"w$shown\" tls=\"x\" client=\"y\"" ]]
-	[[ $(postern tlspubkey list) == *"used="*" by p$shown from a\x20$shown key" ]]
+	[[ $(postern tlspubkey list) == *"used="*" by p$shown from a\x20$shown \"key\"" ]]
 	[[ $(postern tlspubkey get "$fingerprint") == *"last used:   20"*" UTC, p$shown from a\x20$shown"* ]]
 	[[ $(postern tlspubkey pending) == *" l$shown 20"*" from a\x20$shown client=\"c$shown\"" ]]
 	for verb in logins "tlspubkey list" "tlspubkey pending" "tlspubkey get $fingerprint"; do
@@ -293,10 +293,72 @@ pending_key() {
 	"${login[@]}" $(($(date +%s) - 10)) imap 192.0.2.1 TLS-KEY "$fingerprint" x y
 	[[ $(postern apppassword list) == *" used=never" ]]
 	[[ $(postern apppassword list --json) == *'"used":null'* ]]
-	[[ $(postern tlspubkey list) == *" used=never " ]]
+	[[ $(postern tlspubkey list) == *' used=never ""' ]]
 	[[ $(postern tlspubkey get "$fingerprint") == *"last used:   never"* ]]
 	"${login[@]}" "$(date +%s)" imap 192.0.2.2 PLAIN phone x y
 	[[ $(postern apppassword list) == *" used=20"*" by imap from 192.0.2.2" ]]
+}
+
+@test "postern tlspubkey, apppassword: expiry as it was given, and what has expired" {
+	postern account add user user@localhost
+	postern tlspubkey gen key
+	soon=$(date -u -d '+2 seconds' +%Y-%m-%dT%H:%M:%SZ)
+	postern tlspubkey add --allow-tls12 --expires="$soon" user@localhost <key.pem
+	postern apppassword add --expires="$soon" user phone >/dev/null
+	postern apppassword add --expires=2999-12-31T17:00:00Z user tablet >/dev/null
+	postern apppassword add --expires=2999-12-31 user desk >/dev/null
+	run postern apppassword list
+	[[ ${lines[0]} == *" state=active "*" expires=$soon "* ]]
+	[[ ${lines[1]} == *" expires=2999-12-31T17:00:00Z "* ]]
+	[[ ${lines[2]} == *" expires=2999-12-31 "* ]]
+	[[ $(postern tlspubkey list) == *" state=active "*" tls12=yes expires=$soon "* ]]
+	sleep 2
+	[[ $(postern apppassword list) == 'user "phone" state=expired '* ]]
+	[[ $(postern apppassword list --json) == *'"name":"phone","state":"expired"'* ]]
+	[[ $(postern tlspubkey list) == *" state=expired "* ]]
+	[[ $(postern tlspubkey list --json) == *'"state":"expired"'* ]]
+	[[ $(postern tlspubkey get "$(postern tlspubkey list | cut -d' ' -f1)") == *"state:       expired"*"expires:     $soon"* ]]
+}
+
+@test "postern tlspubkey: what a cut-short add or rm leaves is told, removed, added again" {
+	postern account add user user@localhost
+	postern account add second second@localhost
+	postern tlspubkey gen key
+	fingerprint=$(postern tlspubkey add user@localhost laptop <key.pem)
+	mv state/keys/keys.tdb whole.tdb # as if killed between the two files
+	[[ $(postern tlspubkey list) == "$fingerprint "*" state=incomplete "* ]]
+	[[ $(postern tlspubkey list --json) == *'"state":"incomplete"'* ]]
+	[[ $(postern tlspubkey get "$fingerprint") == *"state:       incomplete"* ]]
+	postern tlspubkey rm "$fingerprint"
+	[ -z "$(postern tlspubkey list)" ]
+	run postern tlspubkey rm "$fingerprint"
+	[ "$status" -eq 1 ]
+	[[ $output == *"no key has the fingerprint $fingerprint;"* ]]
+	postern tlspubkey add user@localhost laptop <key.pem
+	rm state/keys/keys.tdb
+	postern tlspubkey add user@localhost laptop <key.pem
+	[[ $(postern tlspubkey list) == *" state=active "* ]]
+	# half of it is one account's, the whole another's
+	rm state/keys/keys.tdb
+	postern tlspubkey add second@localhost <key.pem
+	[[ $(postern tlspubkey list user) == *" state=incomplete "* ]]
+	[[ $(postern tlspubkey list second) == *" state=active "* ]]
+	postern tlspubkey rm "$fingerprint"
+	[ -z "$(postern tlspubkey list second)" ]
+	postern tlspubkey rm "$fingerprint"
+	[ -z "$(postern tlspubkey list)" ]
+	# a damaged table is named, and its keys can be told from the accounts
+	postern tlspubkey add user@localhost laptop <key.pem
+	echo damaged >state/keys/keys.tdb
+	for verb in list "get $fingerprint" "rm $fingerprint" "add user@localhost"; do
+		# shellcheck disable=SC2086 # two words
+		run postern tlspubkey $verb <key.pem
+		[ "$status" -ne 0 ]
+		[[ $output == *"$dir/state/keys/keys.tdb"*"damaged; restore it from a backup, or move it away and add again"* ]]
+	done
+	rm state/keys/keys.tdb
+	postern tlspubkey get "$fingerprint" | postern tlspubkey add user@localhost laptop
+	[[ $(postern tlspubkey list) == *" state=active "* ]]
 }
 
 @test "postern lists what is in effect, and goes on behind a damaged account" {
