@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
+#include "base/utf8.h"
 #include "text/text.h"
 
 /* The commonest of those long enough, as they are typed; letters of any case count. */
@@ -53,6 +53,7 @@ static const struct span common_passwords[] = {
     {"whatever", 8},
 };
 
+static bool is_name(struct span name, size_t max);
 static bool is_one_character(struct span s);
 static int check_free(
     struct keys *keys, struct span fingerprint, struct span account, struct str *ret_error);
@@ -65,7 +66,7 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 {
 	if (p->name.n > 0 && !account_password_name_is_valid(p->name)) {
 		str_format(ret_error,
-		    "the name of a password has 1 to %d bytes, and no control characters",
+		    "the name of a password has 1 to %d bytes of UTF-8, and no control characters",
 		    PASSWORD_NAME_MAX_BYTES);
 		return -EINVAL;
 	}
@@ -93,11 +94,26 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 
 bool account_password_name_is_valid(struct span name)
 {
-	for (size_t i = 0; i < name.n; i++) {
-		if (ascii_is_control((unsigned char)name.p[i]))
+	return is_name(name, PASSWORD_NAME_MAX_BYTES);
+}
+
+bool account_key_name_is_valid(struct span name)
+{
+	return is_name(name, KEY_NAME_MAX_BYTES);
+}
+
+static bool is_name(struct span name, size_t max)
+{
+	if (name.n == 0 || name.n > max)
+		return false;
+	while (name.n > 0) {
+		uint32_t point;
+		size_t n = utf8_decode(name, &point);
+		if (n == 0 || utf8_is_control(point))
 			return false;
+		name = span_from(name, n);
 	}
-	return name.n > 0 && name.n <= PASSWORD_NAME_MAX_BYTES && utf8_is_valid(name);
+	return true;
 }
 
 int account_remove_password(int account_dirfd, struct span name, struct str *ret_error)
@@ -169,6 +185,12 @@ int account_add_key(
 {
 	char fingerprint[FINGERPRINT_CHARS + 1];
 	struct str type cleanup(str_clear) = STR_INIT(64);
+	if (span_is_set(key->name) && !account_key_name_is_valid(key->name)) {
+		str_format(ret_error,
+		    "the name of a key has 1 to %d bytes of UTF-8, and no control characters",
+		    KEY_NAME_MAX_BYTES);
+		return -EINVAL;
+	}
 	int rc = key_type(key->spki, &type);
 	if (rc < 0) {
 		str_append_cstr(ret_error,

@@ -85,7 +85,7 @@ int key_register_for(struct admin *admin, const struct key_request *request, str
 	struct tls_key key = {
 	    .fingerprint = arena_span(&admin->arena, span_cstr(fingerprint)),
 	    .type = str_span(&type),
-	    .name = span_cstr(request->name ? request->name : ""),
+	    .name = span_cstr(request->name),
 	    .preauth = request->preauth,
 	    .scope = request->scope,
 	    .allow_tls12 = request->allow_tls12,
@@ -152,6 +152,8 @@ static int store(struct admin *admin, const struct tls_key *key)
 	rc = account_add_key(keys_fd, fd, key, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
+	if (rc == -EINVAL)
+		return problem(STATUS_USAGE, "%s", why.data);
 	if (is_damage(rc))
 		return problem_credentials(admin, account, rc);
 	if (rc < 0)

@@ -13,7 +13,6 @@ enum {
 	INPUT_MAX_BYTES = 65536,
 	PEM_MAX_BYTES = 65536,
 	PEM_LINE_BYTES = 64,
-	NAME_MAX_BYTES = 200,
 	SENTENCE_MAX_BYTES = 500,
 };
 struct lister {
@@ -61,9 +60,6 @@ int verb_key_add(struct admin *admin)
 	request.input = str_span(&input);
 	request.address = admin->arguments.items[0];
 	request.name = admin->arguments.count > 1 ? admin->arguments.items[1] : NULL;
-	if (request.name && strlen(request.name) > NAME_MAX_BYTES)
-		return problem(
-		    STATUS_USAGE, "the name of a key has at most %d bytes", NAME_MAX_BYTES);
 	status = key_register(admin, &request, &fingerprint);
 	if (status == STATUS_OK)
 		printf("%.*s\n", SPAN_ARG(fingerprint));
@@ -331,12 +327,15 @@ int verb_key_gen(struct admin *admin)
 	const char *stem = admin->arguments.items[0];
 	struct span name = span_cstr(stem);
 	name = span_from(name, span_last_index(name, '/') + 1); /* SIZE_MAX + 1 is 0 */
-	int rc = key_generate(
-	    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
+	int rc = -EINVAL;
+	if (account_key_name_is_valid(name))
+		rc = key_generate(
+		    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
 	if (rc == -EINVAL)
 		return problem(STATUS_USAGE,
-		    "the last part of STEM is the certificate's name: 1 to 64 "
-		    "characters of UTF-8");
+		    "the last part of STEM is the certificate's name: 1 to 64 characters of "
+		    "UTF-8, "
+		    "and none of them a control character");
 	if (rc < 0)
 		return problem(status_of(rc), "the key cannot be made: %s", strerror(-rc));
 	status = write_key_files(admin, stem, str_span(&key), str_span(&certificate), pkcs12);

@@ -98,7 +98,7 @@ int verb_apppassword_add(struct admin *admin)
 	p.cram_md5 = account.cram_md5;
 	if (!account_password_name_is_valid(p.name))
 		return problem(STATUS_USAGE,
-		    "the name of a password has 1 to %d bytes, and no control characters",
+		    "the name of a password has 1 to %d bytes of UTF-8, and no control characters",
 		    PASSWORD_NAME_MAX_BYTES);
 	int rc = credentials_open(fd, false, &c);
 	if (rc == 0)

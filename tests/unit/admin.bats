@@ -320,6 +320,31 @@ pending_key() {
 	[[ $(postern tlspubkey get "$(postern tlspubkey list | cut -d' ' -f1)") == *"state:       expired"*"expires:     $soon"* ]]
 }
 
+@test "postern: names of keys and app passwords are text of one line" {
+	postern account add user user@localhost
+	postern tlspubkey gen key
+	pending_key user key
+	local fingerprint name
+	fingerprint=$(postern tlspubkey pending | cut -d' ' -f1)
+	for name in $'evil\xff' $'\e[31m' $'x\n47DEQ fake line' $'\xc2\x9b' "" "$(printf '%0201d' 0)" "$(printf '%070000d' 0)"; do
+		run postern tlspubkey add user@localhost "$name" <key.pem
+		[ "$status" -eq 2 ]
+		[[ $output == "postern: the name of a key has 1 to 200 bytes of UTF-8, and no control characters" ]]
+		run postern tlspubkey approve "$fingerprint" "$name"
+		[ "$status" -eq 2 ]
+		[[ $output == "postern: the name of a key has 1 to 200 bytes of UTF-8, and no control characters" ]]
+		run postern apppassword add user "$name"
+		[ "$status" -eq 2 ]
+		[[ $output == "postern: the name of a password has 1 to 64 bytes of UTF-8, and no control characters" ]]
+		run postern tlspubkey gen "$name"
+		[ "$status" -eq 2 ]
+	done
+	[ -z "$(postern tlspubkey list)" ]
+	postern tlspubkey add user@localhost "Ännas Läptop" <key.pem
+	[[ $(postern tlspubkey list) == *' "Ännas Läptop"' ]]
+	postern tlspubkey add user@localhost "$(printf '%0200d' 0)" <key.pem
+}
+
 @test "postern tlspubkey: what a cut-short add or rm leaves is told, removed, added again" {
 	postern account add user user@localhost
 	postern account add second second@localhost
