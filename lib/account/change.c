@@ -55,8 +55,9 @@ static const struct span common_passwords[] = {
 
 static bool is_name(struct span name, size_t max);
 static bool is_one_character(struct span s);
-static int check_free(
-    struct keys *keys, struct span fingerprint, struct span account, struct str *ret_error);
+static int find_registered(struct keys *keys, int account_dirfd, const struct tls_key *wanted,
+    struct arena *a, struct tls_key *ret, struct str *ret_error);
+static bool has_same_settings(const struct tls_key *a, const struct tls_key *b);
 static int put_key(int account_dirfd, const struct tls_key *key);
 static int remove_from_table(int keys_dirfd, struct span account, struct span fingerprint);
 static int remove_key(int account_dirfd, struct span fingerprint);
@@ -180,9 +181,10 @@ static bool is_one_character(struct span s)
 	return true;
 }
 
-int account_add_key(
-    int keys_dirfd, int account_dirfd, const struct tls_key *key, struct str *ret_error)
+int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key,
+    enum key_change change, struct str *ret_error)
 {
+	struct arena arena cleanup(arena_clear) = {0};
 	char fingerprint[FINGERPRINT_CHARS + 1];
 	struct str type cleanup(str_clear) = STR_INIT(64);
 	if (span_is_set(key->name) && !account_key_name_is_valid(key->name)) {
@@ -203,10 +205,18 @@ int account_add_key(
 	record.type = str_span(&type);
 	record.fingerprint = span_cstr(fingerprint);
 	struct keys *keys;
+	struct tls_key old;
 	rc = keys_open(keys_dirfd, true, &keys);
 	if (rc == 0) {
-		rc = check_free(keys, record.fingerprint, record.account, ret_error);
+		rc = find_registered(keys, account_dirfd, &record, &arena, &old, ret_error);
+		if (rc == 0 && change == KEY_ADD && !has_same_settings(&old, &record)) {
+			str_format(ret_error,
+			    "the key %s is registered already, with other settings", fingerprint);
+			rc = -EALREADY;
+		}
 		if (rc == 0)
+			record.created = old.created;
+		if (rc == 0 || rc == -ENOENT)
 			rc = put_key(account_dirfd, &record);
 		if (rc == 0)
 			rc = keys_add(keys, record.fingerprint, record.account);
@@ -221,19 +231,31 @@ int account_add_key(
 	return rc;
 }
 
-static int check_free(
-    struct keys *keys, struct span fingerprint, struct span account, struct str *ret_error)
+/* Both records are there. -ENOENT: not both, and none is another account's; else -EEXIST, and says so. */
+static int find_registered(struct keys *keys, int account_dirfd, const struct tls_key *wanted,
+    struct arena *a, struct tls_key *ret, struct str *ret_error)
 {
-	struct arena arena cleanup(arena_clear) = {0};
 	struct span owner;
-	int rc = keys_find(keys, fingerprint, &arena, &owner);
-	if (rc == -ENOENT)
-		return 0;
-	if (rc < 0 || span_equal(owner, account))
-		return rc;
-	str_format(
-	    ret_error, "the key %.*s is registered for another account", SPAN_ARG(fingerprint));
-	return -EEXIST;
+	struct credentials *c = NULL;
+	int rc = keys_find(keys, wanted->fingerprint, a, &owner);
+	if (rc == 0 && !span_equal(owner, wanted->account)) {
+		str_format(ret_error, "the key %.*s is registered for another account",
+		    SPAN_ARG(wanted->fingerprint));
+		return -EEXIST;
+	}
+	if (rc == 0)
+		rc = credentials_open(account_dirfd, false, &c);
+	if (rc == 0)
+		rc = credentials_get_key(c, wanted->fingerprint, a, ret);
+	credentials_close(c);
+	return rc;
+}
+
+static bool has_same_settings(const struct tls_key *a, const struct tls_key *b)
+{
+	return span_equal(a->name, b->name) && span_equal(a->address, b->address) &&
+	       a->preauth == b->preauth && a->scope == b->scope &&
+	       a->allow_tls12 == b->allow_tls12 && a->expires == b->expires;
 }
 
 static int put_key(int account_dirfd, const struct tls_key *key)

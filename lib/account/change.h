@@ -28,12 +28,14 @@ bool account_key_name_is_valid(struct span name);
 must_use int account_check_password(
     struct span password, struct str *prepared, struct str *ret_error);
 /*
- * Registers key for key->account, or changes its record: the account's record first, then the
- * global table. The fingerprint and type are made from key->spki. -EEXIST: another account's;
- * -EINVAL: its name (unset: none).
+ * Registers key for key->account: the account's record first, then the global table. The fingerprint
+ * and type are made from key->spki. A key that the account has already is changed with KEY_REPLACE
+ * only, and stays as old as it is; KEY_ADD of the very same is no change. -EEXIST: another account's;
+ * -EALREADY: this one's, with other settings; -EINVAL: its name (unset: none).
  */
-must_use int account_add_key(
-    int keys_dirfd, int account_dirfd, const struct tls_key *key, struct str *ret_error);
+enum key_change { KEY_ADD, KEY_REPLACE };
+must_use int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key,
+    enum key_change change, struct str *ret_error);
 /* The global table first, then the account's record. -ENOENT: the account has no such key. */
 must_use int account_remove_key(int keys_dirfd, int account_dirfd, struct span account,
     struct span fingerprint, struct str *ret_error);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "account/pending.h"
-#include "admin/options.h"
+#include "admin/key.h"
 #include "base/str.h"
 #include "io/file.h"
 
@@ -20,7 +20,15 @@ struct summary {
 	size_t failures; /* of the last day */
 };
 
+struct counter {
+	struct admin *admin;
+	struct keys *keys;
+	size_t *count;
+	int status;
+};
+
 static int summarize(struct admin *admin, const char *name, struct summary *ret);
+static int summarize_pending(struct admin *admin, int history_fd, struct summary *ret);
 static int count_password(const struct password *p, void *context);
 static int count_key(const struct tls_key *key, void *context);
 static int count_pending(const struct pending_key *key, void *context);
@@ -74,12 +82,24 @@ static int summarize(struct admin *admin, const char *name, struct summary *ret)
 	credentials_close(c);
 	if (history_fd >= 0 && (rc == 0 || rc == -ENOENT))
 		rc = login_record_each(history_fd, ret->now_s, count_login, ret);
-	if (history_fd >= 0 && rc == 0)
-		rc = pending_each(history_fd, ret->now_s, count_pending, ret);
 	if (rc < 0 && rc != -ENOENT)
 		return problem_credentials(admin, name, rc);
 	ret->iterations = account_iterations(admin, name);
-	return STATUS_OK;
+	return history_fd < 0 ? STATUS_OK : summarize_pending(admin, history_fd, ret);
+}
+
+static int summarize_pending(struct admin *admin, int history_fd, struct summary *ret)
+{
+	struct counter c = {.admin = admin, .count = &ret->pending, .status = STATUS_OK};
+	int status = open_keys(admin, &c.keys);
+	if (status != STATUS_OK)
+		return status;
+	int rc = pending_each(history_fd, ret->now_s, count_pending, &c);
+	keys_close(c.keys);
+	if (rc < 0)
+		return problem(
+		    status_of(rc), "the pending keys cannot be read: %s", error_text(rc));
+	return c.status;
 }
 
 static int count_password(const struct password *p, void *context)
@@ -104,10 +124,12 @@ static int count_key(const struct tls_key *key, void *context)
 
 static int count_pending(const struct pending_key *key, void *context)
 {
-	(void)key;
-	struct summary *s = context;
-	s->pending++;
-	return 0;
+	struct counter *c = context;
+	struct span owner = SPAN_NONE;
+	c->status = find_key_owner(c->admin, c->keys, key->fingerprint, &owner);
+	if (c->status == STATUS_OK && !span_is_set(owner)) /* not registered since */
+		(*c->count)++;
+	return c->status != STATUS_OK;
 }
 
 static int count_login(const struct login_record *r, void *context)

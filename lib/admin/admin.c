@@ -49,13 +49,16 @@ static const struct verb verbs[] = {
     {"tlspubkey", "add",
 	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] "
 	"[--expires=YYYY-MM-DD[THH:MM:SSZ]] "
-	"[--allow-tls12] ADDRESS [NAME] < FILE",
+	"[--allow-tls12] [--replace] ADDRESS [NAME] < FILE",
 	"let a TLS client key log in",
 	"FILE is a certificate, or a public key in PEM. Nothing of the certificate counts but its "
 	"key.\n"
 	"--preauth says what an IMAP connection with the key begins with: logged in (yes), not "
 	"(no), or\n"
-	"either, for mail programs that insist on logging in (tolerant).",
+	"either, for mail programs that insist on logging in (tolerant). A key that the account "
+	"has "
+	"is\n"
+	"left alone, unless --replace: then all its settings become those of this command.",
 	verb_key_add, false},
     {"tlspubkey", "list", "[--json] [ACCOUNT]", "registered keys, and their last use",
 	"The state is active, expired, or incomplete: of a key whose adding or removing was cut "
@@ -81,7 +84,8 @@ static const struct verb verbs[] = {
 	"[--account NAME] FINGERPRINT [NAME]",
 	"let a pending key log in",
 	"As `tlspubkey add`, for the address that the password was for, or another of its "
-	"account's.",
+	"account's.\n"
+	"A key that is registered already is left alone.",
 	verb_key_approve, false},
     {"queue", "list", "[--json]", "what waits to be delivered: a line for each recipient", NULL,
 	verb_queue_list, false},

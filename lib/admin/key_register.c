@@ -1,6 +1,6 @@
 #include "admin/key.h"
 
-#include "account/change.h"
+#include "account/pending.h"
 #include "base/str.h"
 #include "crypto/crypto.h"
 #include "io/file.h"
@@ -10,7 +10,7 @@ enum { SPKI_MAX_BYTES = 8192, TYPE_MAX_BYTES = 40, SENTENCE_MAX_BYTES = 500, KEY
 static int problem_keys(struct admin *admin, int error);
 static int find_owner(
     struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical);
-static int store(struct admin *admin, const struct tls_key *key);
+static int store(struct admin *admin, const struct tls_key *key, enum key_change change);
 
 static const char *const preauth_names[] = {
     [PREAUTH_YES] = "yes", [PREAUTH_NO] = "no", [PREAUTH_TOLERANT] = "tolerant"};
@@ -98,10 +98,12 @@ int key_register_for(struct admin *admin, const struct key_request *request, str
 		return problem(STATUS_PROBLEM, "%s is not an address of the account %.*s",
 		    request->address, SPAN_ARG(account));
 	if (status == STATUS_OK)
-		status = store(admin, &key);
-	if (status == STATUS_OK)
-		*ret_fingerprint = key.fingerprint;
-	return status;
+		status = store(admin, &key, request->change);
+	if (status != STATUS_OK)
+		return status;
+	key_forget_pending(admin, key.account, key.fingerprint);
+	*ret_fingerprint = key.fingerprint;
+	return STATUS_OK;
 }
 
 static int find_owner(
@@ -130,7 +132,7 @@ static int find_owner(
 	return STATUS_OK;
 }
 
-static int store(struct admin *admin, const struct tls_key *key)
+static int store(struct admin *admin, const struct tls_key *key, enum key_change change)
 {
 	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
@@ -149,9 +151,15 @@ static int store(struct admin *admin, const struct tls_key *key)
 	if (rc < 0)
 		return problem(status_of(rc), "%s/keys/secret cannot be made: %s",
 		    admin->paths.state, strerror(-rc));
-	rc = account_add_key(keys_fd, fd, key, &why);
+	rc = account_add_key(keys_fd, fd, key, change, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
+	if (rc == -EALREADY)
+		return problem(STATUS_PROBLEM,
+		    "%s; `postern tlspubkey get` shows them, and --replace makes them those of "
+		    "this "
+		    "command",
+		    why.data);
 	if (rc == -EINVAL)
 		return problem(STATUS_USAGE, "%s", why.data);
 	if (is_damage(rc))
@@ -159,6 +167,13 @@ static int store(struct admin *admin, const struct tls_key *key)
 	if (rc < 0)
 		return problem(status_of(rc), "account %s: %s", account, why.data);
 	return STATUS_OK;
+}
+
+void key_forget_pending(struct admin *admin, struct span account, struct span fingerprint)
+{
+	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account));
+	if (fd >= 0)
+		pending_forget(fd, fingerprint);
 }
 
 int key_write_file(int dirfd, const char *name, struct span contents)

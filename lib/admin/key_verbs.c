@@ -50,6 +50,8 @@ int verb_key_add(struct admin *admin)
 	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
 	struct str input cleanup(str_clear) = STR_INIT(INPUT_MAX_BYTES);
 	struct span fingerprint = SPAN_NONE;
+	if (option_flag(admin, "--replace"))
+		request.change = KEY_REPLACE;
 	int status = key_options(admin, &request);
 	if (status == STATUS_OK)
 		status = operands_check(admin, 1, 2);
@@ -333,9 +335,8 @@ int verb_key_gen(struct admin *admin)
 		    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
 	if (rc == -EINVAL)
 		return problem(STATUS_USAGE,
-		    "the last part of STEM is the certificate's name: 1 to 64 characters of "
-		    "UTF-8, "
-		    "and none of them a control character");
+		    "the last part of STEM is the certificate's name: 1 to 64 characters of UTF-8, "
+		    "none of them a control character");
 	if (rc < 0)
 		return problem(status_of(rc), "the key cannot be made: %s", strerror(-rc));
 	status = write_key_files(admin, stem, str_span(&key), str_span(&certificate), pkcs12);

@@ -7,7 +7,9 @@
 
 struct lister {
 	struct admin *admin;
+	struct keys *keys;
 	const struct config_account *account;
+	int status;
 	bool any;
 };
 struct finder {
@@ -20,13 +22,18 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 static int list_pending(const struct pending_key *key, void *context);
 static void print_pending(struct admin *admin, const struct pending_key *key);
 static void print_pending_json(struct span account, const struct pending_key *key);
+static int find_registered(struct admin *admin, struct span fingerprint, struct span *ret_account);
 static int find_in(struct admin *admin, const struct config_account *account, void *context);
 static int forget_in(struct admin *admin, const struct config_account *account, void *context);
 
 int verb_key_pending(struct admin *admin)
 {
 	struct lister l = {.admin = admin};
-	return list_accounts(admin, list_account, &l);
+	int status = open_keys(admin, &l.keys);
+	if (status == STATUS_OK)
+		status = list_accounts(admin, list_account, &l);
+	keys_close(l.keys);
+	return status;
 }
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context)
@@ -34,16 +41,21 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	struct lister *l = context;
 	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
 	l->account = account;
+	l->status = STATUS_OK;
 	int rc = fd < 0 ? 0 : pending_each(fd, wall_ms() / 1000, list_pending, l);
 	if (rc < 0)
 		return problem(status_of(rc), "the pending keys of %.*s cannot be read: %s",
 		    SPAN_ARG(account->name), strerror(-rc));
-	return STATUS_OK;
+	return l->status;
 }
 
 static int list_pending(const struct pending_key *key, void *context)
 {
 	struct lister *l = context;
+	struct span owner = SPAN_NONE;
+	l->status = find_key_owner(l->admin, l->keys, key->fingerprint, &owner);
+	if (l->status != STATUS_OK || span_is_set(owner)) /* registered since */
+		return l->status != STATUS_OK;
 	if (l->admin->json) {
 		printf("%s", l->any ? "," : "");
 		print_pending_json(l->account->name, key);
@@ -90,7 +102,7 @@ int verb_key_approve(struct admin *admin)
 {
 	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
 	struct finder f = {0};
-	struct span fingerprint;
+	struct span fingerprint, owner = SPAN_NONE;
 	const char *only = option_value(admin, "--account");
 	const char *address = option_value(admin, "--address");
 	int status = key_options(admin, &request);
@@ -99,7 +111,13 @@ int verb_key_approve(struct admin *admin)
 	if (status != STATUS_OK)
 		return status;
 	f.fingerprint = span_cstr(admin->arguments.items[0]);
-	status = each_account(admin, only, find_in, &f);
+	status = find_registered(admin, f.fingerprint, &owner);
+	if (status == STATUS_OK && span_is_set(owner))
+		return problem(STATUS_PROBLEM,
+		    "the key %.*s is registered for %.*s already; `postern tlspubkey get` shows it",
+		    SPAN_ARG(f.fingerprint), SPAN_ARG(owner));
+	if (status == STATUS_OK)
+		status = each_account(admin, only, find_in, &f);
 	if (status != STATUS_OK)
 		return status;
 	if (span_is_set(f.other))
@@ -125,6 +143,16 @@ int verb_key_approve(struct admin *admin)
 	return STATUS_OK;
 }
 
+static int find_registered(struct admin *admin, struct span fingerprint, struct span *ret_account)
+{
+	struct keys *keys = NULL;
+	int status = open_keys(admin, &keys);
+	if (status == STATUS_OK)
+		status = find_key_owner(admin, keys, fingerprint, ret_account);
+	keys_close(keys);
+	return status;
+}
+
 static int find_in(struct admin *admin, const struct config_account *account, void *context)
 {
 	struct finder *f = context;
@@ -144,8 +172,6 @@ static int find_in(struct admin *admin, const struct config_account *account, vo
 static int forget_in(struct admin *admin, const struct config_account *account, void *context)
 {
 	const struct finder *f = context;
-	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
-	if (fd >= 0)
-		pending_forget(fd, f->fingerprint);
+	key_forget_pending(admin, account->name, f->fingerprint);
 	return STATUS_OK;
 }

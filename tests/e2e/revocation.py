@@ -19,7 +19,7 @@ def postern(*arguments, stdin=b""):
 
 def register(key, address, *options):
     with open(f"{KEYS}/{key}.certificate.pem", "rb") as f:
-        return postern("tlspubkey", "add", *options, address, stdin=f.read()).strip()
+        return postern("tlspubkey", "add", "--replace", *options, address, stdin=f.read()).strip()
 
 
 def in_seconds(seconds):

@@ -150,10 +150,10 @@ postern_as_other() {
 	[ "$status" -eq 0 ]
 	[[ $output == *"fingerprint: $fingerprint"* ]]
 	postern tlspubkey get --json -- $fingerprint | python3 -m json.tool >/dev/null
+	postern tlspubkey rm $fingerprint
 	run postern tlspubkey approve $fingerprint
 	[ "$status" -eq 1 ]
 	[[ $output == *"no key $fingerprint is pending"* ]]
-	postern tlspubkey rm $fingerprint
 	run postern tlspubkey rm ${fingerprint%A} # is no fingerprint
 	[ "$status" -eq 2 ]
 	[[ $output == *"has no option ${fingerprint%A};"* ]]
@@ -342,7 +342,47 @@ pending_key() {
 	[ -z "$(postern tlspubkey list)" ]
 	postern tlspubkey add user@localhost "Ännas Läptop" <key.pem
 	[[ $(postern tlspubkey list) == *' "Ännas Läptop"' ]]
-	postern tlspubkey add user@localhost "$(printf '%0200d' 0)" <key.pem
+	postern tlspubkey add --replace user@localhost "$(printf '%0200d' 0)" <key.pem
+}
+
+@test "postern tlspubkey: a registered key is neither pending nor changed, but by --replace" {
+	postern account add user user@localhost other@localhost
+	postern account add second second@localhost
+	postern tlspubkey gen key
+	pending_key user key
+	pending_key second key
+	local fingerprint add=(tlspubkey add --scope=imap --preauth=no --expires=2999-12-31)
+	fingerprint=$(postern "${add[@]}" user@localhost laptop <key.pem)
+	[ -z "$(postern tlspubkey pending)" ]
+	[ "$(postern tlspubkey pending --json)" = "[]" ]
+	[[ $(postern account show user) == *", and 0 pending"* ]]
+	[[ $(postern account show second) == *", and 0 pending"* ]]
+	run postern tlspubkey approve "$fingerprint"
+	[ "$status" -eq 1 ]
+	[[ $output == *"$fingerprint is registered for user already"* ]]
+	run postern tlspubkey approve --account second "$fingerprint"
+	[ "$status" -eq 1 ]
+	before=$(postern tlspubkey list)
+	[[ $before == *" user@localhost state=active preauth=no scope=imap tls12=no expires=2999-12-31 "*'"laptop"' ]]
+	[ "$(postern "${add[@]}" user@localhost laptop <key.pem)" = "$fingerprint" ] # the same again
+	for more in "user@localhost laptop" "--scope=both --preauth=no --expires=2999-12-31 user@localhost laptop" \
+		"--scope=imap --preauth=no user@localhost laptop" "--scope=imap --preauth=no --expires=2999-12-31 user@localhost" \
+		"--scope=imap --preauth=no --expires=2999-12-31 --allow-tls12 user@localhost laptop" \
+		"--scope=imap --preauth=no --expires=2999-12-31 other@localhost laptop"; do
+		# shellcheck disable=SC2086 # words
+		run postern tlspubkey add $more <key.pem
+		[ "$status" -eq 1 ]
+		[[ $output == *"$fingerprint is registered already, with other settings;"*"--replace"* ]]
+	done
+	run postern tlspubkey add --replace second@localhost <key.pem
+	[ "$status" -eq 1 ]
+	[[ $output == *"registered for another account"* ]]
+	[ "$(postern tlspubkey list)" = "$before" ]
+	postern tlspubkey add --replace --allow-tls12 other@localhost <key.pem
+	[[ $(postern tlspubkey list) == *" other@localhost state=active preauth=yes scope=both tls12=yes expires=never used=never \"\"" ]]
+	# what was pending for another account is so again once the key is nobody's
+	postern tlspubkey rm "$fingerprint"
+	[[ $(postern tlspubkey pending) == "$fingerprint "*" second@localhost "* ]]
 }
 
 @test "postern tlspubkey: what a cut-short add or rm leaves is told, removed, added again" {
