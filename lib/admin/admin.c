@@ -5,6 +5,8 @@
 #include "base/ascii.h"
 #include "crypto/crypto.h"
 
+#define ASKS "It asks before, unless --yes is given; without a terminal --yes is needed."
+
 static const struct verb verbs[] = {
     {"config", "check", "", "look for mistakes in the configuration; change nothing",
 	"Every message names file and line. Status 1 when there are errors; warnings are none.",
@@ -22,11 +24,13 @@ static const struct verb verbs[] = {
 	"must be configured. A file that exists is never changed.",
 	verb_account_add, true},
     {"account", "list", "[--json]", "accounts and their addresses", NULL, verb_account_list, false},
-    {"account", "password", "[--generate] [--rehash] NAME", "set an account's password",
+    {"account", "password", "[--generate] [--rehash [--yes]] NAME", "set an account's password",
 	"Reads it twice from the terminal, or once from standard input. --generate makes one and\n"
 	"prints it. --rehash starts with a new salt and the configured scram-iterations: app "
 	"passwords\n"
-	"stop working, and are named before.",
+	"stop working. They are named, and it asks before, unless --yes is given; without a "
+	"terminal\n"
+	"--yes is needed.",
 	verb_account_password, false},
     {"account", "show", "[--json] NAME", "one account: its state, credentials and last login", NULL,
 	verb_account_show, false},
@@ -42,8 +46,8 @@ static const struct verb verbs[] = {
 	verb_apppassword_add, false},
     {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use",
 	"The state is active or expired.", verb_apppassword_list, false},
-    {"apppassword", "rm", "ACCOUNT NAME", "take an app password away; its open sessions end", NULL,
-	verb_apppassword_rm, false},
+    {"apppassword", "rm", "[--yes] ACCOUNT NAME",
+	"take an app password away; its open sessions end", ASKS, verb_apppassword_rm, false},
     {"logins", NULL, "[--json] [ACCOUNT]", "who logged in or tried to, in the last 30 days",
 	"Account by account, oldest first. Unknown users are in the log only.", verb_logins, false},
     {"tlspubkey", "add",
@@ -67,8 +71,8 @@ static const struct verb verbs[] = {
 	verb_key_list, false},
     {"tlspubkey", "get", "FINGERPRINT", "one key: its fields, and the key in PEM", NULL,
 	verb_key_get, false},
-    {"tlspubkey", "rm", "FINGERPRINT", "take a key away; its open sessions end", NULL, verb_key_rm,
-	false},
+    {"tlspubkey", "rm", "[--yes] FINGERPRINT", "take a key away; its open sessions end", ASKS,
+	verb_key_rm, false},
     {"tlspubkey", "gen", "[--p256] [--p12] STEM", "make a key for a mail program",
 	"Writes STEM.key.pem, STEM.certificate.pem, and both in STEM.pem; with --p12 also "
 	"STEM.p12, for\n"

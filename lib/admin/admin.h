@@ -103,7 +103,11 @@ must_use int each_account(struct admin *admin, const char *name,
 must_use int list_accounts(struct admin *admin,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
-/* With --yes, or without a terminal to ask: STATUS_OK. Else "QUESTION [y/N]". */
+/*
+ * Before something is taken away: asks "QUESTION [y/N]", unless --yes is given. STATUS_OK, or it has
+ * said that nothing was changed. Without a terminal to ask on and without --yes: STATUS_USAGE. The
+ * question names what goes; it is what is said in every case.
+ */
 must_use int confirm(struct admin *admin, const char *question);
 /* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
 must_use int apply_config(struct admin *admin);

@@ -169,8 +169,11 @@ int apply_written(struct admin *admin, struct span file)
 
 int confirm(struct admin *admin, const char *question)
 {
-	if (admin->yes || !isatty(STDIN_FILENO))
+	if (admin->yes)
 		return STATUS_OK;
+	if (!isatty(STDIN_FILENO))
+		return problem(STATUS_USAGE,
+		    "%s There is no terminal to ask on: give --yes; nothing was changed", question);
 	fprintf(stderr, "%s [y/N] ", question);
 	int first = getchar();
 	for (int c = first; c != '\n' && c != EOF;)

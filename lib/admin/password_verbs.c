@@ -63,8 +63,11 @@ static int confirm_rehash(struct admin *admin, const char *name)
 		return problem_credentials(admin, name, rc);
 	if (names.n == 0)
 		return STATUS_OK;
-	fprintf(stderr, "these app passwords of %s stop working: %s\n", name, names.data);
-	return confirm(admin, "Go on?");
+	struct span sentence = arena_format(
+	    &admin->arena, "These app passwords of %s stop working: %s.", name, names.data);
+	if (admin->yes) /* they do not stand on the command line */
+		fprintf(stderr, "%.*s\n", SPAN_ARG(sentence));
+	return confirm(admin, arena_format(&admin->arena, "%.*s Go on?", SPAN_ARG(sentence)).p);
 }
 
 static int name_password(const struct password *p, void *context)

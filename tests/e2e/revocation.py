@@ -93,7 +93,7 @@ CAROL = ("carol@example.org", "wonderland-carol")
 def key_removed():
     """`tlspubkey rm`."""
     fingerprint = register("carol", "carol@example.org")
-    end_both(lambda: postern("tlspubkey", "rm", fingerprint), key="carol")
+    end_both(lambda: postern("tlspubkey", "rm", "--yes", fingerprint), key="carol")
     register("carol", "carol@example.org")
 
 
@@ -139,7 +139,7 @@ def app_password_removed():
     login = ("carol@example.org", postern("apppassword", "add", "carol", "phone").strip())
     assert "used=never" in postern("apppassword", "list", "carol")
     with Imap(login=CAROL) as own:
-        end_both(lambda: postern("apppassword", "rm", "carol", "phone"), login=login)
+        end_both(lambda: postern("apppassword", "rm", "--yes", "carol", "phone"), login=login)
         own.must_live()
     assert '"phone"' in postern("logins", "carol")
 
@@ -154,7 +154,7 @@ def app_password_expires():
     with Peer("--implicit-tls", program="bin/imap-handler") as c:
         c.line()
         c.expect("a AUTHENTICATE PLAIN " + plain(*login), "a NO [EXPIRED]")
-    postern("apppassword", "rm", "carol", "short")
+    postern("apppassword", "rm", "--yes", "carol", "short")
 
 
 def account_disabled():

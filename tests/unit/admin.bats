@@ -132,8 +132,8 @@ postern_as_other() {
 	[ "$status" -eq 1 ]
 	run postern tlspubkey add user@localhost <postern.conf
 	[ "$status" -eq 1 ]
-	postern config tlspubkey rm "$fingerprint"
-	run postern tlspubkey rm "$fingerprint"
+	postern config tlspubkey rm --yes "$fingerprint"
+	run postern tlspubkey rm --yes "$fingerprint"
 	[ "$status" -eq 1 ]
 }
 
@@ -150,11 +150,11 @@ postern_as_other() {
 	[ "$status" -eq 0 ]
 	[[ $output == *"fingerprint: $fingerprint"* ]]
 	postern tlspubkey get --json -- $fingerprint | python3 -m json.tool >/dev/null
-	postern tlspubkey rm $fingerprint
+	postern tlspubkey rm --yes $fingerprint
 	run postern tlspubkey approve $fingerprint
 	[ "$status" -eq 1 ]
 	[[ $output == *"no key $fingerprint is pending"* ]]
-	run postern tlspubkey rm ${fingerprint%A} # is no fingerprint
+	run postern tlspubkey rm --yes ${fingerprint%A} # is no fingerprint
 	[ "$status" -eq 2 ]
 	[[ $output == *"has no option ${fingerprint%A};"* ]]
 	postern apppassword add user -- --json >/dev/null
@@ -218,14 +218,18 @@ postern_as_other() {
 	[[ ${lines[0]} == 'user "phone" state=active scope=both created='*' expires=never used=never' ]]
 	[[ ${lines[1]} == 'user "old tablet" state=active scope=imap created='*' expires=2999-12-31 used=never' ]]
 	postern apppassword list --json user | python3 -m json.tool >/dev/null
-	postern apppassword rm user phone
-	run postern apppassword rm user phone
+	postern apppassword rm --yes user phone
+	run postern apppassword rm --yes user phone
 	[ "$status" -eq 1 ]
-	run postern apppassword rm user ""
+	run postern apppassword rm --yes user ""
 	[ "$status" -eq 2 ]
 	run postern account password --rehash user <<<'correct horse'
+	[ "$status" -eq 2 ]
+	[[ $output == *'stop working: "old tablet". Go on? There is no terminal'*"give --yes;"* ]]
+	[ -n "$(postern apppassword list user)" ]
+	run postern account password --rehash --yes user <<<'correct horse'
 	[ "$status" -eq 0 ]
-	[[ $output == *'stop working: "old tablet"'* ]]
+	[[ $output == *'stop working: "old tablet".'* ]]
 	[ -z "$(postern apppassword list user)" ]
 	[[ $(postern account show user) == *"password:       set 20"*"app passwords:  0"* ]]
 	postern account show --json user | python3 -m json.tool >/dev/null
@@ -345,6 +349,54 @@ pending_key() {
 	postern tlspubkey add --replace user@localhost "$(printf '%0200d' 0)" <key.pem
 }
 
+# postern on a terminal: on_terminal EXPECT SEND… -- ARGUMENT…
+on_terminal() {
+	local steps=()
+	while [ "$1" != -- ]; do
+		steps+=("$1")
+		shift
+	done
+	timeout 60 "$BATS_TEST_DIRNAME/../tools/on_terminal.py" "${steps[@]}" -- "$BUILD/bin/postern" --instance "$dir" "${@:2}"
+}
+
+@test "postern rm, --rehash: name what goes and ask; without a terminal only with --yes" {
+	postern account add user user@localhost
+	postern tlspubkey gen key
+	local fingerprint verb
+	fingerprint=$(postern tlspubkey add user@localhost laptop <key.pem)
+	postern apppassword add user "the phone" >/dev/null
+	for verb in "account password" "apppassword rm" "tlspubkey rm"; do
+		# shellcheck disable=SC2086 # two words
+		[[ $(postern help $verb) == *"--yes"*"unless --yes is given; without a terminal"*"--yes is needed"* ]]
+	done
+	run postern tlspubkey rm "$fingerprint" <<<y
+	[ "$status" -eq 2 ]
+	[[ $output == "postern: Remove the key $fingerprint of user? There is no terminal to ask on: give --yes; nothing was changed" ]]
+	run postern apppassword rm user "the phone" </dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *'Remove the app password "the phone" of user?'*"give --yes"* ]]
+	for answer in '\n' 'n\n' 'no\n' '\x04'; do
+		run on_terminal '[y/N] ' "$answer" -- tlspubkey rm "$fingerprint"
+		[ "$status" -eq 1 ]
+		[[ $output == *"Remove the key $fingerprint of user? [y/N] "*"nothing was changed"* ]]
+	done
+	run on_terminal '[y/N] ' 'n\n' -- account password --rehash --generate user
+	[ "$status" -eq 1 ]
+	[[ $output == *'stop working: "the phone". Go on? [y/N] '* ]]
+	[[ $(postern tlspubkey list) == "$fingerprint "* ]]
+	run on_terminal '[y/N] ' 'y\n' -- tlspubkey rm "$fingerprint"
+	[ "$status" -eq 0 ]
+	[ -z "$(postern tlspubkey list)" ]
+	run on_terminal '[y/N] ' 'Yes\n' 'New password: ' 'correct horse\n' 'Once more: ' 'correct horse\n' -- account password --rehash user
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	[[ $output != *"correct horse"* ]]
+	[ -z "$(postern apppassword list)" ]
+	postern apppassword add user "the phone" >/dev/null
+	run on_terminal -- apppassword rm --yes user "the phone"
+	[ "$status" -eq 0 ]
+	[[ $output != *"[y/N]"* ]]
+}
+
 @test "postern tlspubkey: a registered key is neither pending nor changed, but by --replace" {
 	postern account add user user@localhost other@localhost
 	postern account add second second@localhost
@@ -381,7 +433,7 @@ pending_key() {
 	postern tlspubkey add --replace --allow-tls12 other@localhost <key.pem
 	[[ $(postern tlspubkey list) == *" other@localhost state=active preauth=yes scope=both tls12=yes expires=never used=never \"\"" ]]
 	# what was pending for another account is so again once the key is nobody's
-	postern tlspubkey rm "$fingerprint"
+	postern tlspubkey rm --yes "$fingerprint"
 	[[ $(postern tlspubkey pending) == "$fingerprint "*" second@localhost "* ]]
 }
 
@@ -394,9 +446,9 @@ pending_key() {
 	[[ $(postern tlspubkey list) == "$fingerprint "*" state=incomplete "* ]]
 	[[ $(postern tlspubkey list --json) == *'"state":"incomplete"'* ]]
 	[[ $(postern tlspubkey get "$fingerprint") == *"state:       incomplete"* ]]
-	postern tlspubkey rm "$fingerprint"
+	postern tlspubkey rm --yes "$fingerprint"
 	[ -z "$(postern tlspubkey list)" ]
-	run postern tlspubkey rm "$fingerprint"
+	run postern tlspubkey rm --yes "$fingerprint"
 	[ "$status" -eq 1 ]
 	[[ $output == *"no key has the fingerprint $fingerprint;"* ]]
 	postern tlspubkey add user@localhost laptop <key.pem
@@ -408,14 +460,14 @@ pending_key() {
 	postern tlspubkey add second@localhost <key.pem
 	[[ $(postern tlspubkey list user) == *" state=incomplete "* ]]
 	[[ $(postern tlspubkey list second) == *" state=active "* ]]
-	postern tlspubkey rm "$fingerprint"
+	postern tlspubkey rm --yes "$fingerprint"
 	[ -z "$(postern tlspubkey list second)" ]
-	postern tlspubkey rm "$fingerprint"
+	postern tlspubkey rm --yes "$fingerprint"
 	[ -z "$(postern tlspubkey list)" ]
 	# a damaged table is named, and its keys can be told from the accounts
 	postern tlspubkey add user@localhost laptop <key.pem
 	echo damaged >state/keys/keys.tdb
-	for verb in list "get $fingerprint" "rm $fingerprint" "add user@localhost"; do
+	for verb in list "get $fingerprint" "rm --yes $fingerprint" "add user@localhost"; do
 		# shellcheck disable=SC2086 # two words
 		run postern tlspubkey $verb <key.pem
 		[ "$status" -ne 0 ]
