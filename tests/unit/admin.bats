@@ -397,6 +397,28 @@ on_terminal() {
 	[[ $output != *"[y/N]"* ]]
 }
 
+@test "postern account password: what interrupts it leaves a terminal that echoes" {
+	postern account add user user@localhost
+	local password='correct horse\n'
+	run on_terminal 'New password: ' '\x03' -- account password user
+	[ "$status" -eq 130 ] || { echo "$output"; false; }
+	[[ $output == *"[ended: echo]" ]]
+	run on_terminal 'New password: ' "$password" 'Once more: ' 'corr\x03' -- account password user
+	[ "$status" -eq 130 ]
+	[[ $output == *"[ended: echo]" ]]
+	[[ $(postern account show user) == *"password:       none"* ]]
+	# stopped, it echoes, and asks again when it goes on
+	run on_terminal 'New password: ' 'nonsense\x1a' 'New password: ' "$password" 'Once more: ' '\x1a' 'Once more: ' "$password" \
+		-- account password user
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	[[ $output == *"[stopped: echo]"*"[stopped: echo]"*"[ended: echo]" ]]
+	[[ $output != *nonsense* && $output != *"correct horse"* ]]
+	[[ $(postern account show user) == *"password:       set 20"* ]]
+	run on_terminal 'New password: ' "$password" 'Once more: ' 'another horse\n' -- account password user
+	[ "$status" -eq 1 ]
+	[[ $output == *"the two differ"*"[ended: echo]" ]]
+}
+
 @test "postern tlspubkey: a registered key is neither pending nor changed, but by --replace" {
 	postern account add user user@localhost other@localhost
 	postern account add second second@localhost
