@@ -160,9 +160,8 @@ int apply_written(struct admin *admin, struct span file)
 	int rc = apply_config(admin);
 	if (rc < 0)
 		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
-		    "%.*s is written, but cannot be applied; correct the above, then `postern "
-		    "config "
-		    "apply`",
+		    "%.*s is written, but not in effect; when the above is mended, run `postern "
+		    "config apply`",
 		    SPAN_ARG(file));
 	return STATUS_OK;
 }

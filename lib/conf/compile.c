@@ -1,7 +1,6 @@
 #include "conf/compile.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,20 +9,23 @@
 #include "conf/record.h"
 #include "db/db.h"
 #include "io/file.h"
+#include "io/lock.h"
 
 #define TABLE_NAME "config.tdb"
 #define NEW_NAME "config.tdb.new"
 
-enum { STATE_MODE = 0700, RUN_MODE = 0755 };
+enum { STATE_MODE = 0700, RUN_MODE = 0755, APPLY_WAIT_MS = 10000 };
 
 struct apply {
 	const struct paths *paths;
 	const struct config_draft *draft;
 	struct arena *arena;
 	struct config_report *report;
-	int state_fd, config_fd, accounts_fd;
+	int lock_fd, state_fd, config_fd, accounts_fd;
 };
 
+static int lock_table(struct apply *w);
+static int make_table_folder(struct apply *w);
 static int apply_draft(struct apply *w);
 static int make_folders(struct apply *w);
 static int make_account_folders(struct apply *w, const char *folder, mode_t mode);
@@ -68,15 +70,54 @@ void config_check(const struct paths *p, const struct config_extra *extra, struc
 int config_apply(
     const struct paths *p, struct arena *a, struct config_report *report, struct config_draft *ret)
 {
-	config_check(p, NULL, a, report, ret);
-	if (report->error_count > 0)
-		return -EINVAL;
-	struct apply w = {p, ret, a, report, -1, -1, -1};
-	int rc = apply_draft(&w);
+	struct apply w = {p, ret, a, report, -1, -1, -1, -1};
+	struct config_report before = *report;
+	*ret = (struct config_draft){0};
+	int rc = lock_table(&w);
+	if (rc == -ENOENT) { /* the first apply: for mistakes no folder is made */
+		config_check(p, NULL, a, report, ret);
+		if (report->error_count > 0)
+			return -EINVAL;
+		*report = before;
+		rc = make_table_folder(&w);
+		if (rc == 0)
+			rc = lock_table(&w);
+	}
+	/* Read under the lock: no apply that has read an older text comes later. */
+	if (rc == 0)
+		config_check(p, NULL, a, report, ret);
+	if (rc == 0)
+		rc = report->error_count > 0 ? -EINVAL : apply_draft(&w);
 	close_fd(&w.accounts_fd);
 	close_fd(&w.config_fd);
 	close_fd(&w.state_fd);
+	close_fd(&w.lock_fd);
 	return rc;
+}
+
+/* -ENOENT: there is no folder for the table yet, which is not reported. */
+static int lock_table(struct apply *w)
+{
+	struct span path = arena_format(w->arena, "%s/config", w->paths->state);
+	int rc = folder_open(AT_FDCWD, path.p, &w->lock_fd);
+	if (rc < 0)
+		return rc == -ENOENT ? rc : fail(w, rc, "cannot be opened", path.p);
+	rc = lock_exclusive(w->lock_fd, APPLY_WAIT_MS);
+	if (rc == -EBUSY)
+		report_error(w->report, (struct config_place){path, 0},
+		    "another `postern config apply` has not ended for %d seconds; when it has, run "
+		    "`postern config apply`",
+		    APPLY_WAIT_MS / 1000);
+	else if (rc < 0)
+		return fail(w, rc, "cannot be locked", path.p);
+	return rc;
+}
+
+static int make_table_folder(struct apply *w)
+{
+	int fd cleanup(close_fd) = -1;
+	int rc = make_path(w, w->paths->state, STATE_MODE, &fd);
+	return rc < 0 ? rc : make_folder(w, fd, "config", STATE_MODE, NULL);
 }
 
 static int apply_draft(struct apply *w)
@@ -84,12 +125,8 @@ static int apply_draft(struct apply *w)
 	const struct span *changed = NULL;
 	size_t changed_count = 0;
 	int rc = make_folders(w);
-	if (rc < 0)
-		return rc;
-	if (flock(w->config_fd, LOCK_EX | LOCK_NB) < 0) /* until the fd is closed */
-		return fail(w, errno == EWOULDBLOCK ? -EBUSY : -errno,
-		    "another `postern config apply` is running", w->paths->state);
-	rc = find_changed(w, &changed, &changed_count);
+	if (rc == 0)
+		rc = find_changed(w, &changed, &changed_count);
 	if (rc == 0)
 		rc = write_table(w);
 	for (size_t i = 0; rc == 0 && i < changed_count; i++)

@@ -175,6 +175,28 @@ postern_as_other() {
 	[ -f state/keys/secret ]
 }
 
+@test "postern account add: several at once wait for each other, and all are in effect" {
+	local n pids=()
+	for n in {1..12}; do
+		postern account add "user$n" "user$n@localhost" >"add$n" 2>&1 &
+		pids+=($!)
+	done
+	for n in {1..12}; do
+		wait "${pids[n - 1]}" || { cat "add$n"; false; }
+		[[ $(postern account show "user$n") == *"user$n@localhost"* ]]
+	done
+	for n in {1..12}; do # with the last one's end
+		[[ $(postern account show "user$n") == *"user$n@localhost"* ]]
+	done
+	exec 7<state/config # and one that never ends
+	flock 7
+	run postern account add last last@localhost 7>&-
+	exec 7>&-
+	[ "$status" -eq 75 ]
+	[[ $output == *"another \`postern config apply\` has not ended for 10 seconds; when it has, run \`postern config apply\`"* ]]
+	[[ $output == *"account-last.conf is written"* ]]
+}
+
 @test "postern account disable, enable: the tool's own file only" {
 	postern account add user user@localhost "üser@localhost"
 	cp conf.d/account-user.conf before
