@@ -14,10 +14,13 @@ static const struct verb verbs[] = {
     {"config", "apply", "", "check, then put the configuration into effect",
 	"The next connection sees it; nothing needs to be restarted. With errors nothing changes.",
 	verb_config_apply, false},
-    {"config", "show", "[--json]", "what the configuration amounts to, defaults included", NULL,
+    {"config", "show", "[--json]", "what the configuration amounts to, defaults included",
+	"In the form of postern.conf, in the place of which it may be put; JSON has each key, null "
+	"where\n"
+	"nothing is set, sizes in bytes and times in seconds.",
 	verb_config_show, false},
-    {"config", "keys", "", "all keys that the configuration can have", NULL, verb_config_keys,
-	true},
+    {"config", "keys", "[--json]", "all keys that the configuration can have", NULL,
+	verb_config_keys, true},
     {"account", "add", "NAME ADDRESS…", "make an account",
 	"Writes conf.d/account-NAME.conf and applies the configuration. The domains of the "
 	"addresses\n"

@@ -109,6 +109,8 @@ must_use int list_accounts(struct admin *admin,
  * question names what goes; it is what is said in every case.
  */
 must_use int confirm(struct admin *admin, const char *question);
+/* config_check(), and prints the report: STATUS_PROBLEM where it has errors. Of a verb without operands. */
+must_use int check_config(struct admin *admin, struct config_draft *ret);
 /* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
 must_use int apply_config(struct admin *admin);
 /* The same after conf.d/FILE was written; says so where it cannot be applied. A status. */

@@ -579,6 +579,80 @@ on_terminal() {
 	[[ $(postern account show user) != *iterations* ]]
 }
 
+@test "postern config show: every key in both forms; the text amounts to itself" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+		-keyout server.pem -out certificate.pem 2>/dev/null
+	cat certificate.pem >>server.pem
+	echo secret >password
+	cat >postern.conf <<-'E'
+		hostname = mx.example.org
+		sasl-mechanisms = {SCRAM-SHA-256-PLUS, PLAIN, CRAM-MD5}
+		message-size-max = 1.5M
+		recipients-max = 200
+		schedule = {7.5m, 1h}
+		lifetime = 4d
+		delay-notice = 0
+		concurrency = 7
+		concurrency-per-host = 3
+		postmaster = anna
+		account-pages-url = "https://example.org/?a=\"b\\c\""
+		hide-plus-after-abort = no
+		scram-iterations = 20000
+		certificate { certificate-file = server.pem key-file = server.pem }
+		certificate { certificate-file = certificate.pem key-file = server.pem }
+		domain "BÜCHER.example" {
+			deliver = route case-sensitive = yes catch-all = anna
+			route { from-domain = {"example.org"} transport = relay }
+		}
+		account "anna" {
+			addresses = {"Änna@bücher.example", "a@bücher.example"}
+			disabled = yes disabled-text = "Pay first" quota = 1G quota-messages = 1000 local-only = yes cram-md5 = yes
+			route { to-domain = {".example.net", "example.com"} minimum-attempts = 3 transport = "" }
+		}
+		account "bernd" { addresses = {"b@bücher.example"} }
+		transport "relay" {
+			kind = submission host = relay.example.org port = 2525 tls = implicit ca-file = certificate.pem
+			username = "anna" password-file = password client-key-file = server.pem mechanisms = {SCRAM-SHA-256, PLAIN}
+			connections = 2 messages-per-connection = 50
+		}
+		transport "pinned" {
+			kind = smtp host = mx.example.net verify = pinned pin = M54v-RdjBQe2pCO1zghOKF0fpl2Ts-J6YZXTu-vJriM
+		}
+		transport "no" { kind = fail code = 450 text = "Not now" }
+		route { from-domain = {".example.org"} transport = pinned }
+		route { transport = no }
+	E
+	postern config show >text
+	postern config show --json >json
+	postern config keys --json >keys
+	/usr/bin/python3 - <<-'E'
+		import json, re
+		text, shown, keys = open("text").read(), json.load(open("json")), json.load(open("keys"))
+		sections = {"": [shown], "certificate": shown["certificates"], "domain": shown["domains"],
+		            "account": shown["accounts"], "transport": shown["transports"],
+		            "route": shown["routes"] + shown["domains"][0]["routes"] + shown["accounts"][0]["routes"]}
+		for k in keys:
+		    assert all(k["key"] in s for s in sections[k["section"]]), k
+		    assert any(s[k["key"]] not in (None, []) for s in sections[k["section"]]), k
+		    assert re.search(rf"^\t*{k['key']} = ", text, re.M), k
+		assert len(keys) > 40 and shown["message-size-max"] == 1572864 and shown["schedule"] == [450, 3600]
+		assert shown["hide-plus-after-abort"] is False and shown["account-pages-url"] == 'https://example.org/?a="b\\c"'
+		assert shown["domains"][0]["deliver"] == "route" and shown["domains"][0]["name"] == "xn--bcher-kva.example"
+		relay, pinned, no = shown["transports"]
+		assert (relay["tls"], relay["port"], relay["mechanisms"]) == ("implicit", 2525, ["SCRAM-SHA-256", "PLAIN"]), relay
+		assert (pinned["tls"], pinned["port"], pinned["mechanisms"], pinned["ca-file"]) == ("starttls", 25, [], None), pinned
+		assert (no["port"], no["code"], no["text"]) == (None, 450, "Not now"), no
+	E
+	cp text postern.conf
+	postern config show | sed 's/ { # .*/ {/' >again
+	diff <(sed 's/ { # .*/ {/' text) again
+	printf 'hostname = localhost\n' >postern.conf # the least
+	postern config show 2>/dev/null >postern.least
+	cp postern.least postern.conf
+	postern config show 2>/dev/null | cmp - postern.least
+	postern config show --json 2>/dev/null | python3 -m json.tool >/dev/null
+}
+
 @test "postern.conf(5) describes every key, with its default" {
 	page=$(mandoc -Tutf8 -O width=1000 "$BATS_TEST_DIRNAME/../../doc/man/postern.conf.5" | col -bx)
 	postern config keys | while IFS= read -r line; do
