@@ -76,6 +76,7 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 	if (rc < 0)
 		return rc;
 	struct credentials *c;
+	const char *file = "credentials.tdb"; /* that was used last */
 	rc = credentials_open(account_dirfd, true, &c);
 	if (rc == 0) {
 		struct password made = *p;
@@ -83,13 +84,15 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 		rc = credentials_put_password(c, &made, str_span(&prepared), iterations, rehash);
 		credentials_close(c);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -E2BIG)
 		str_format(
 		    ret_error, "the account has %d passwords, and cannot have more", PASSWORDS_MAX);
 	else if (rc < 0)
-		str_format(ret_error, "the password could not be stored: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
@@ -120,17 +123,20 @@ static bool is_name(struct span name, size_t max)
 int account_remove_password(int account_dirfd, struct span name, struct str *ret_error)
 {
 	struct credentials *c;
+	const char *file = "credentials.tdb";
 	int rc = credentials_open(account_dirfd, true, &c);
 	if (rc == 0) {
 		rc = credentials_remove_password(c, name);
 		credentials_close(c);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -ENOENT)
 		str_append_cstr(ret_error, "the account has no such app password");
 	else if (rc < 0)
-		str_format(ret_error, "the password could not be removed: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
@@ -206,8 +212,10 @@ int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key
 	record.fingerprint = span_cstr(fingerprint);
 	struct keys *keys;
 	struct tls_key old;
+	const char *file = "keys.tdb"; /* that was used last */
 	rc = keys_open(keys_dirfd, true, &keys);
 	if (rc == 0) {
+		file = "credentials.tdb";
 		rc = find_registered(keys, account_dirfd, &record, &arena, &old, ret_error);
 		if (rc == 0 && change == KEY_ADD && !has_same_settings(&old, &record)) {
 			str_format(ret_error,
@@ -218,16 +226,22 @@ int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key
 			record.created = old.created;
 		if (rc == 0 || rc == -ENOENT)
 			rc = put_key(account_dirfd, &record);
-		if (rc == 0)
+		if (rc == 0) {
+			file = "keys.tdb";
 			rc = keys_add(keys, record.fingerprint, record.account);
+		}
 		if (rc == -EEXIST) /* somebody was quicker: leave no half of a registration */
 			(void)remove_key(account_dirfd, record.fingerprint);
 		keys_close(keys);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
-	if (rc < 0 && ret_error->n == 0)
-		str_format(ret_error, "the key could not be stored: %s", strerror(-rc));
+	}
+	if (rc == -E2BIG)
+		str_format(ret_error, "the account has %d keys, and cannot have more", KEYS_MAX);
+	else if (rc < 0 && ret_error->n == 0)
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
@@ -272,18 +286,23 @@ static int put_key(int account_dirfd, const struct tls_key *key)
 int account_remove_key(int keys_dirfd, int account_dirfd, struct span account,
     struct span fingerprint, struct str *ret_error)
 {
+	const char *file = "keys.tdb"; /* that was used last */
 	int rc = remove_from_table(keys_dirfd, account, fingerprint);
 	bool in_table = rc == 0;
-	if (rc == 0 || rc == -ENOENT)
+	if (rc == 0 || rc == -ENOENT) {
+		file = "credentials.tdb";
 		rc = remove_key(account_dirfd, fingerprint);
+	}
 	if (rc == -ENOENT && in_table)
 		rc = 0; /* only half of it was there */
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -ENOENT || rc == -EINVAL)
 		str_append_cstr(ret_error, "the account has no such key");
 	else if (rc < 0)
-		str_format(ret_error, "the key could not be removed: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 

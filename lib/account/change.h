@@ -3,7 +3,7 @@
 /*
  * Changes of an account's credentials as the command line and the account pages make them: checked,
  * in the order that a crash cannot turn into a login (account/credentials.h), and announced to live
- * sessions. What is wrong is said in one sentence, appended to *ret_error.
+ * sessions. What is wrong is said in one sentence, appended to *ret_error; a file by its name alone.
  */
 #include "account/credentials.h"
 

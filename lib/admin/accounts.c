@@ -52,6 +52,12 @@ int problem_credentials(struct admin *admin, const char *name, int error)
 	    admin->paths.state, name, error_text(error));
 }
 
+int problem_history(struct admin *admin, const char *name, const char *file, int error)
+{
+	return problem(status_of(error), "%s/history/%s/%s cannot be read: %s", admin->paths.state,
+	    name, file, strerror(-error));
+}
+
 int open_history(struct admin *admin, const char *name)
 {
 	int fd = -1;

@@ -87,6 +87,8 @@ must_use int find_account(struct admin *admin, const char *name, struct config_a
 must_use int open_account(struct admin *admin, const char *name, int *ret_fd);
 /* accounts/NAME/credentials.tdb cannot be used: says why, and what to do. A status. */
 int problem_credentials(struct admin *admin, const char *name, int error);
+/* history/NAME/FILE, likewise; being damaged is no error there. */
+int problem_history(struct admin *admin, const char *name, const char *file, int error);
 /* history/NAME/; -1 where nothing has happened yet. */
 int open_history(struct admin *admin, const char *name);
 /*
@@ -115,6 +117,10 @@ must_use int check_config(struct admin *admin, struct config_draft *ret);
 must_use int apply_config(struct admin *admin);
 /* The same after conf.d/FILE was written; says so where it cannot be applied. A status. */
 must_use int apply_written(struct admin *admin, struct span file);
+/* Makes keys/secret and keys/nobody, or sets the count (account/credentials.h). A status. */
+must_use int make_secret(struct admin *admin, uint32_t iterations);
+/* That count; untouched before there is one. A status. */
+must_use int installed_iterations(struct admin *admin, uint32_t *ret);
 /* Warns of accounts whose passwords were made with another count: it tells them from unknown users. */
 void warn_of_iterations(struct admin *admin, const struct config_draft *draft, uint32_t iterations);
 /* Of the account's passwords; 0: it has none. */

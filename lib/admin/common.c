@@ -189,16 +189,10 @@ int apply_config(struct admin *admin)
 	print_report(&report);
 	if (rc < 0)
 		return rc;
-	int fd cleanup(close_fd) = -1;
-	if (open_state(admin, "keys", &fd) != STATUS_OK)
+	if (make_secret(admin, draft.global.scram_iterations) != STATUS_OK)
 		return -EIO;
-	rc = keys_secret_make(fd, draft.global.scram_iterations);
-	if (rc < 0)
-		(void)problem(STATUS_IO, "%s/keys/secret cannot be made or read: %s",
-		    admin->paths.state, strerror(-rc));
-	else
-		warn_of_iterations(admin, &draft, draft.global.scram_iterations);
-	return rc;
+	warn_of_iterations(admin, &draft, draft.global.scram_iterations);
+	return 0;
 }
 
 struct span format_time(struct arena *a, int64_t seconds)

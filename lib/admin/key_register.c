@@ -144,14 +144,12 @@ static int store(struct admin *admin, const struct tls_key *key, enum key_change
 		status = open_state(admin, "keys", &keys_fd);
 	if (status == STATUS_OK)
 		status = open_account(admin, account, &fd);
+	/* sessions look nobody up without it; an installation may never have a password */
+	if (status == STATUS_OK)
+		status = make_secret(admin, 0);
 	if (status != STATUS_OK)
 		return status;
-	/* sessions look nobody up without it; an installation may never have a password */
-	int rc = keys_secret_make(keys_fd, 0);
-	if (rc < 0)
-		return problem(status_of(rc), "%s/keys/secret cannot be made: %s",
-		    admin->paths.state, strerror(-rc));
-	rc = account_add_key(keys_fd, fd, key, change, &why);
+	int rc = account_add_key(keys_fd, fd, key, change, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
 	if (rc == -EALREADY)

@@ -30,10 +30,7 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	if (fd < 0)
 		return STATUS_OK; /* nobody has tried yet */
 	int rc = login_record_each(fd, wall_ms() / 1000, list_login, l);
-	if (rc < 0)
-		return problem(
-		    status_of(rc), "the history of %s cannot be read: %s", name, strerror(-rc));
-	return STATUS_OK;
+	return rc < 0 ? problem_history(admin, name, "logins.tdb", rc) : STATUS_OK;
 }
 
 static int list_login(const struct login_record *r, void *context)

@@ -180,6 +180,8 @@ int verb_apppassword_rm(struct admin *admin)
 {
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
 	struct config_account account;
+	struct credentials *c = NULL;
+	struct password old;
 	int fd cleanup(close_fd) = -1;
 	int status = operands_check(admin, 2, 2);
 	if (status == STATUS_OK)
@@ -188,16 +190,28 @@ int verb_apppassword_rm(struct admin *admin)
 		status = open_account(admin, admin->arguments.items[0], &fd);
 	if (status != STATUS_OK)
 		return status;
-	struct span name = span_cstr(admin->arguments.items[1]);
-	if (name.n == 0)
+	const char *account_name = admin->arguments.items[0], *name = admin->arguments.items[1];
+	if (!*name)
 		return problem(STATUS_USAGE, "an app password has a name");
-	status =
-	    confirm(admin, arena_format(&admin->arena, "Remove the app password \"%.*s\" of %.*s?",
-			       SPAN_ARG(name), SPAN_ARG(account.name))
-			       .p);
-	if (status != STATUS_OK)
-		return status;
-	int rc = account_remove_password(fd, name, &why);
-	return rc < 0 ? problem(rc == -ENOENT ? STATUS_PROBLEM : status_of(rc), "%s", why.data)
+	int rc = credentials_open(fd, false, &c);
+	if (rc == 0)
+		rc = credentials_get_password(c, span_cstr(name), &admin->arena, &old);
+	credentials_close(c);
+	if (rc == 0) {
+		status =
+		    confirm(admin, arena_format(&admin->arena,
+				       "Remove the app password \"%s\" of %s?", name, account_name)
+				       .p);
+		if (status != STATUS_OK)
+			return status;
+		rc = account_remove_password(fd, span_cstr(name), &why);
+	}
+	if (rc == -ENOENT)
+		return problem(STATUS_PROBLEM,
+		    "%s has no app password \"%s\"; `postern apppassword list %s` names them",
+		    account_name, name, account_name);
+	if (is_damage(rc) || (rc < 0 && why.n == 0))
+		return problem_credentials(admin, account_name, rc);
+	return rc < 0 ? problem(status_of(rc), "account %s: %s", account_name, why.data)
 		      : STATUS_OK;
 }

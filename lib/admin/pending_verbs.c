@@ -39,14 +39,12 @@ int verb_key_pending(struct admin *admin)
 static int list_account(struct admin *admin, const struct config_account *account, void *context)
 {
 	struct lister *l = context;
-	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account->name));
+	const char *name = arena_cstr(&admin->arena, account->name);
+	int fd cleanup(close_fd) = open_history(admin, name);
 	l->account = account;
 	l->status = STATUS_OK;
 	int rc = fd < 0 ? 0 : pending_each(fd, wall_ms() / 1000, list_pending, l);
-	if (rc < 0)
-		return problem(status_of(rc), "the pending keys of %.*s cannot be read: %s",
-		    SPAN_ARG(account->name), strerror(-rc));
-	return l->status;
+	return rc < 0 ? problem_history(admin, name, "pending.tdb", rc) : l->status;
 }
 
 static int list_pending(const struct pending_key *key, void *context)

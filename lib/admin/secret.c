@@ -41,23 +41,17 @@ void secret_generate(struct str *password)
 int secret_store(struct admin *admin, const char *account, const struct password *p,
     struct span password, bool rehash)
 {
-	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
+	int fd cleanup(close_fd) = -1;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
-	int status = open_state(admin, "keys", &keys_fd);
+	uint32_t iterations = SCRAM_ITERATIONS_DEFAULT;
+	int status = make_secret(admin, 0);
+	if (status == STATUS_OK)
+		status = installed_iterations(admin, &iterations);
 	if (status == STATUS_OK)
 		status = open_account(admin, account, &fd);
 	if (status != STATUS_OK)
 		return status;
-	uint8_t secret[KEYS_SECRET_BYTES];
-	uint32_t iterations = SCRAM_ITERATIONS_DEFAULT;
-	int rc = keys_secret_make(keys_fd, 0);
-	if (rc == 0)
-		rc = keys_secret(keys_fd, secret, &iterations);
-	explicit_bzero(secret, sizeof(secret));
-	if (rc < 0)
-		return problem(status_of(rc), "%s/keys/secret cannot be made or read: %s",
-		    admin->paths.state, strerror(-rc));
-	rc = account_set_password(fd, p, password, iterations, rehash, &why);
+	int rc = account_set_password(fd, p, password, iterations, rehash, &why);
 	if (is_damage(rc))
 		return problem_credentials(admin, account, rc);
 	if (rc < 0)

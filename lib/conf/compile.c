@@ -13,6 +13,7 @@
 
 #define TABLE_NAME "config.tdb"
 #define NEW_NAME "config.tdb.new"
+#define NOT_MADE "cannot be made or opened"
 
 enum { STATE_MODE = 0700, RUN_MODE = 0755, APPLY_WAIT_MS = 10000 };
 
@@ -30,7 +31,8 @@ static int apply_draft(struct apply *w);
 static int make_folders(struct apply *w);
 static int make_account_folders(struct apply *w, const char *folder, mode_t mode);
 static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode, int *ret_fd);
-static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd);
+static int make_path(
+    struct apply *w, const char *path, mode_t mode, const char *if_not, int *ret_fd);
 static int write_table(struct apply *w);
 static int write_records(const struct config_draft *d, struct db *db);
 static int write_accounts(const struct config_draft *d, struct db *db, struct str *value);
@@ -116,7 +118,7 @@ static int lock_table(struct apply *w)
 static int make_table_folder(struct apply *w)
 {
 	int fd cleanup(close_fd) = -1;
-	int rc = make_path(w, w->paths->state, STATE_MODE, &fd);
+	int rc = make_path(w, w->paths->state, STATE_MODE, NOT_MADE, &fd);
 	return rc < 0 ? rc : make_folder(w, fd, "config", STATE_MODE, NULL);
 }
 
@@ -139,7 +141,7 @@ static int make_folders(struct apply *w)
 	static const char *const plain[] = {
 	    "keys", "queue", "queue/incoming", "queue/wake", "queue/msg", "queue/bad"};
 	int run_fd cleanup(close_fd) = -1;
-	int rc = make_path(w, w->paths->state, STATE_MODE, &w->state_fd);
+	int rc = make_path(w, w->paths->state, STATE_MODE, NOT_MADE, &w->state_fd);
 	if (rc == 0)
 		rc = make_folder(w, w->state_fd, "config", STATE_MODE, &w->config_fd);
 	if (rc == 0)
@@ -155,7 +157,10 @@ static int make_folders(struct apply *w)
 	if (rc == 0)
 		rc = make_account_folders(w, "queue/incoming", STATE_MODE);
 	if (rc == 0)
-		rc = make_path(w, w->paths->run, RUN_MODE, &run_fd);
+		rc = make_path(w, w->paths->run, RUN_MODE,
+		    "cannot be made or opened (`systemd-tmpfiles --create`, as root, makes "
+		    "/run/postern)",
+		    &run_fd);
 	if (rc == 0)
 		rc = make_folder(w, run_fd, "state", STATE_MODE, NULL);
 	return rc;
@@ -181,7 +186,7 @@ static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode
 	int fd cleanup(close_fd) = -1;
 	int rc = folder_make(dirfd, name, mode, &fd);
 	if (rc < 0)
-		return fail(w, rc, "cannot be made or opened", name);
+		return fail(w, rc, NOT_MADE, name);
 	if (ret_fd) {
 		*ret_fd = fd;
 		fd = -1;
@@ -189,7 +194,8 @@ static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode
 	return 0;
 }
 
-static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd)
+static int make_path(
+    struct apply *w, const char *path, mode_t mode, const char *if_not, int *ret_fd)
 {
 	if (folder_open(AT_FDCWD, path, ret_fd) == 0)
 		return 0;
@@ -202,7 +208,7 @@ static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd
 	if (rc == 0)
 		rc = folder_make(
 		    parent_fd, slash == SIZE_MAX ? path : path + slash + 1, mode, ret_fd);
-	return rc < 0 ? fail(w, rc, "cannot be made or opened", path) : 0;
+	return rc < 0 ? fail(w, rc, if_not, path) : 0;
 }
 
 static int write_table(struct apply *w)

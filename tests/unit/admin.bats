@@ -13,12 +13,14 @@ teardown() {
 postern() {
 	timeout 60 "$BUILD/bin/postern" --instance "$dir" "$@"
 }
-# The same as somebody who may not read everything; the instance is then theirs.
+# The same as somebody who is not root; what is theirs must have been given to nobody.
 postern_as_other() {
 	[ "$(id -u)" -eq 0 ] || { postern "$@"; return; }
 	[ -e "$dir/program" ] || cp "$BUILD/bin/postern" "$dir/program" # the build may be root's alone
-	chown -R nobody "$dir"
 	timeout 60 setpriv --reuid=nobody --clear-groups "$dir/program" --instance "$dir" "$@"
+}
+give_to_other() {
+	[ "$(id -u)" -ne 0 ] || chown -R nobody "$@"
 }
 
 @test "postern: help names every verb, usage errors are 2" {
@@ -107,6 +109,7 @@ postern_as_other() {
 	postern account enable user
 	[ "$(stat -c '%a %u %g' conf.d/account-user.conf)" = "$before" ]
 	chmod 000 conf.d/account-user.conf
+	give_to_other .
 	run postern_as_other config check
 	[ "$status" -eq 1 ]
 	[[ $output == *"conf.d/account-user.conf: cannot be read by user "[a-z]*": Permission denied"* ]]
@@ -560,6 +563,54 @@ on_terminal() {
 	done
 	run postern account show anna
 	[[ $output == *"accounts/anna/credentials.tdb cannot be read"* ]]
+}
+
+@test "postern: what is damaged or missing is named, with what to do" {
+	postern account add user user@localhost
+	postern apppassword add user phone >/dev/null
+	run postern apppassword rm user nosuch </dev/null
+	[ "$status" -eq 1 ]
+	[ "$output" = 'postern: user has no app password "nosuch"; `postern apppassword list user` names them' ]
+	postern tlspubkey gen key
+	cp state/keys/secret secret
+	for damage in short "longer than any that was ever written here" ""; do
+		printf '%s' "$damage" >state/keys/secret
+		for verb in "account show" "apppassword add --expires=2999-12-31" "account password"; do
+			# shellcheck disable=SC2046,SC2086 # words
+			run postern $verb user $([[ $verb != app* ]] || echo tablet) <<<'correct horse'
+			[ "$status" -ne 0 ]
+			[[ $output == *"$dir/state/keys/secret cannot be used: it is damaged; restore it from a backup, or remove it and"* ]]
+		done
+		run postern config apply
+		[ "$status" -ne 0 ]
+		[[ $output == *"$dir/state/keys/secret cannot be used"* ]]
+	done
+	rm state/keys/secret # as it says
+	postern config apply
+	postern account show user >/dev/null
+	echo damaged >state/keys/nobody/credentials.tdb
+	run postern tlspubkey add user@localhost <key.pem
+	[ "$status" -ne 0 ]
+	[[ $output == *"$dir/state/keys/nobody/credentials.tdb cannot be used: it is damaged; remove it, and run \`postern config apply\`"* ]]
+	rm state/keys/nobody/credentials.tdb
+	postern config apply
+	cp state/accounts/user/credentials.tdb whole.tdb
+	echo damaged >state/accounts/user/credentials.tdb
+	for verb in "account password user" "apppassword rm --yes user phone" "apppassword add user tablet" "tlspubkey add user@localhost"; do
+		# shellcheck disable=SC2086
+		run postern $verb <<<"$([[ $verb != tls* ]] && echo "correct horse" || cat key.pem)"
+		[ "$status" -ne 0 ]
+		[[ $output == *"$dir/state/accounts/user/credentials.tdb cannot be read: it is damaged; restore it from a backup" ]]
+	done
+	cp whole.tdb state/accounts/user/credentials.tdb # as it says
+	[[ $(postern apppassword list) == 'user "phone" '* ]]
+	rm -r run
+	give_to_other state
+	chmod 555 .
+	run postern_as_other config apply
+	chmod 755 .
+	[ "$status" -ne 0 ]
+	[[ $output == *"$dir/run: cannot be made or opened (\`systemd-tmpfiles --create\`, as root, makes /run/postern): Permission denied"* ]]
 }
 
 @test "postern config check, apply, account show: passwords of another iteration count" {
