@@ -106,7 +106,9 @@ static const struct verb verbs[] = {
 	verb_localserve, true},
 };
 
-static const struct verb *find_verb(struct admin *admin);
+static void unify_spelling(struct arguments *a);
+static bool is_named(const struct verb *v, const struct arguments *a, bool in_group);
+static const struct verb *find_verb(struct arguments *a);
 static int no_such_verb(const struct arguments *a);
 static int run_verb(struct admin *admin);
 static int print_help(struct arguments *arguments);
@@ -141,13 +143,14 @@ int admin_main(int argc, char **argv)
 		take(&admin.arguments, 0, 1);
 		help = true;
 	}
+	unify_spelling(&admin.arguments);
 	if (help)
 		return print_help(&admin.arguments);
 	if (admin.instance && !*admin.instance)
 		return problem(STATUS_USAGE, "--instance needs the folder of an instance");
 	if (admin.valueless)
 		return problem(STATUS_USAGE, "%s needs a value", admin.valueless);
-	admin.verb = find_verb(&admin);
+	admin.verb = find_verb(&admin.arguments);
 	if (!admin.verb)
 		return no_such_verb(&admin.arguments);
 	paths_init(&admin.paths, admin.instance);
@@ -160,17 +163,28 @@ int admin_main(int argc, char **argv)
 }
 
 /* "config tlspubkey …" is another spelling of "tlspubkey …". */
-static const struct verb *find_verb(struct admin *admin)
+static void unify_spelling(struct arguments *a)
 {
-	struct arguments *a = &admin->arguments;
-	if (a->count > 2 && strcmp(a->items[0], "config") == 0 &&
+	if (a->count > 1 && strcmp(a->items[0], "config") == 0 &&
 	    strcmp(a->items[1], "tlspubkey") == 0)
 		take(a, 0, 1);
+}
+
+/* Is it the verb that the arguments begin with? With the group alone, in_group: one of its verbs? */
+static bool is_named(const struct verb *v, const struct arguments *a, bool in_group)
+{
+	if (strcmp(v->group, a->items[0]) != 0)
+		return false;
+	if (!v->name || (in_group && a->count == 1))
+		return true;
+	return a->count > 1 && strcmp(v->name, a->items[1]) == 0;
+}
+
+static const struct verb *find_verb(struct arguments *a)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *v = &verbs[i];
-		if (strcmp(v->group, a->items[0]) != 0)
-			continue;
-		if (v->name && (a->count < 2 || strcmp(v->name, a->items[1]) != 0))
+		if (!is_named(v, a, false))
 			continue;
 		take(a, 0, v->name ? 2 : 1);
 		return v;
@@ -183,7 +197,7 @@ static int no_such_verb(const struct arguments *a)
 {
 	bool found = false;
 	for (size_t i = 0; a->count == 1 && i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(verbs[i].group, a->items[0]) != 0)
+		if (!is_named(&verbs[i], a, true))
 			continue;
 		if (!found)
 			fprintf(
@@ -214,19 +228,14 @@ static int print_help(struct arguments *arguments)
 	}
 	bool found = false;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		const struct verb *v = &verbs[i];
-		if (strcmp(v->group, arguments->items[0]) != 0 ||
-		    (v->name && arguments->count > 1 && strcmp(v->name, arguments->items[1]) != 0))
+		if (!is_named(&verbs[i], arguments, true))
 			continue;
 		if (found)
 			printf("\n");
-		print_verb(v);
+		print_verb(&verbs[i]);
 		found = true;
 	}
-	if (!found)
-		return problem(STATUS_USAGE, "there is no verb \"%s\"; `postern help` lists them",
-		    arguments->items[0]);
-	return STATUS_OK;
+	return found ? STATUS_OK : no_such_verb(arguments);
 }
 
 static void print_verb(const struct verb *v)
@@ -296,22 +305,23 @@ int operands_check(struct admin *admin, int min, int max)
 {
 	const struct verb *v = admin->verb;
 	struct arguments *a = &admin->arguments;
+	const char *name = arena_format(
+	    &admin->arena, "%s%s%s", v->group, v->name ? " " : "", v->name ? v->name : "")
+			       .p;
 	if (admin->valueless)
 		return problem(STATUS_USAGE, "%s needs a value; see `postern help %s`",
-		    admin->valueless, v->group);
+		    admin->valueless, name);
 	int end = options_end(a);
 	for (int i = 0; i < end; i++) {
 		if (is_option(a->items[i]))
-			return problem(STATUS_USAGE,
-			    "%s%s%s has no option %s; see `postern help %s`", v->group,
-			    v->name ? " " : "", v->name ? v->name : "", a->items[i], v->group);
+			return problem(STATUS_USAGE, "%s has no option %s; see `postern help %s`",
+			    name, a->items[i], name);
 	}
 	if (end < a->count)
 		take(a, end, 1);
 	if (a->count >= min && a->count <= max)
 		return STATUS_OK;
-	return problem(STATUS_USAGE, "usage: postern %s%s%s %s", v->group, v->name ? " " : "",
-	    v->name ? v->name : "", v->usage);
+	return problem(STATUS_USAGE, "usage: postern %s %s", name, v->usage);
 }
 
 /* Where "--" stands, behind which everything is an operand; the number of arguments without it. */

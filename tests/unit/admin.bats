@@ -53,6 +53,38 @@ give_to_other() {
 	[[ $output =~ ^postern\ [0-9]+\.[0-9]+$ ]]
 }
 
+@test "postern help: a group, a verb, what is none; config tlspubkey is tlspubkey" {
+	local plain spelled
+	for words in "" rm bogus "rm bogus"; do
+		# shellcheck disable=SC2086 # words
+		for before in "help" "--help"; do
+			plain=$(postern $before tlspubkey $words 2>&1) || true
+			spelled=$(postern $before config tlspubkey $words 2>&1) || true
+			[ "$plain" = "$spelled" ]
+		done
+	done
+	run postern config tlspubkey
+	[ "$status" -eq 2 ]
+	[[ $output == *"usage: postern [--instance DIR] tlspubkey VERB"*"tlspubkey add"* && $output != *"config check"* ]]
+	run postern config tlspubkey --help
+	[ "$status" -eq 0 ]
+	[[ $output == "postern tlspubkey add "*"postern tlspubkey approve "* && $output != *"config check"* ]]
+	run postern help tlspubkey rm
+	[[ $output == "postern tlspubkey rm "* && $output != *"tlspubkey add ["* ]]
+	for words in "config bogus" "tlspubkey bogus" bogus "bogus rm"; do
+		for command in "help $words" "$words --help" "$words"; do
+			# shellcheck disable=SC2086
+			run postern $command
+			[ "$status" -eq 2 ]
+			[ "$output" = "postern: there is no verb \"$words\"; \`postern help\` lists them" ]
+		done
+	done
+	[[ $(postern help logins) == "postern logins "* ]]
+	[[ $(postern help config) == "postern config check"*"postern config keys"* ]]
+	run postern config tlspubkey rm --frob
+	[[ $output == "postern: tlspubkey rm has no option --frob; see \`postern help tlspubkey rm\`" ]]
+}
+
 @test "postern config: check says file and line, changes nothing; apply compiles" {
 	run postern config check
 	[ "$status" -eq 0 ]
