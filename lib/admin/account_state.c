@@ -17,7 +17,7 @@ struct summary {
 	uint32_t iterations, wanted_iterations;
 	size_t app_passwords, keys, pending;
 	int64_t last_login, now_s;
-	size_t failures; /* of the last day */
+	size_t failures; /* of the last 24 hours */
 };
 
 struct counter {
@@ -162,7 +162,7 @@ static void print_summary(
 	printf("app passwords:  %zu\nTLS keys:       %zu, and %zu pending\n", s->app_passwords,
 	    s->keys, s->pending);
 	printf("CRAM-MD5:       %s\n", account->cram_md5 ? "allowed" : "no");
-	printf("last login:     %.*s%s\nfailed today:   %zu\n",
+	printf("last login:     %.*s%s\nfailures:       %zu in the last 24 hours\n",
 	    SPAN_ARG(format_time(a, s->last_login)), s->last_login ? " UTC" : "", s->failures);
 }
 

@@ -81,7 +81,8 @@ static const struct verb verbs[] = {
 	"STEM.p12, for\n"
 	"programs that want PKCS #12, and prints its passphrase. Files are mode 0600, and none is "
 	"ever\n"
-	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
+	"overwritten. Ed25519, whose seed it prints, too, unless --p256: Thunderbird cannot import "
+	"Ed25519.",
 	verb_key_gen, true},
     {"tlspubkey", "pending", "[--json] [ACCOUNT]", "unknown keys that came with a right password",
 	"Each was proven by a client that then logged in by password, at most 30 days ago.",

@@ -290,6 +290,7 @@ give_to_other() {
 	[ -z "$(postern apppassword list user)" ]
 	[[ $(postern account show user) == *"password:       set 20"*"app passwords:  0"* ]]
 	postern account show --json user | python3 -m json.tool >/dev/null
+	[[ $(postern account show user) == *"failures:       0 in the last 24 hours" ]]
 	[ -z "$(postern logins)" ]
 	[ "$(postern logins --json user)" = "[]" ]
 	[ -z "$(postern tlspubkey pending)" ]
@@ -602,7 +603,7 @@ on_terminal() {
 	postern apppassword add user phone >/dev/null
 	run postern apppassword rm user nosuch </dev/null
 	[ "$status" -eq 1 ]
-	[ "$output" = 'postern: user has no app password "nosuch"; `postern apppassword list user` names them' ]
+	[ "$output" = "postern: user has no app password \"nosuch\"; \`postern apppassword list user\` names them" ]
 	postern tlspubkey gen key
 	cp state/keys/secret secret
 	for damage in short "longer than any that was ever written here" ""; do
@@ -707,10 +708,10 @@ on_terminal() {
 	E
 	postern config show >text
 	postern config show --json >json
-	postern config keys --json >keys
+	postern config keys --json >keys.json
 	/usr/bin/python3 - <<-'E'
 		import json, re
-		text, shown, keys = open("text").read(), json.load(open("json")), json.load(open("keys"))
+		text, shown, keys = open("text").read(), json.load(open("json")), json.load(open("keys.json"))
 		sections = {"": [shown], "certificate": shown["certificates"], "domain": shown["domains"],
 		            "account": shown["accounts"], "transport": shown["transports"],
 		            "route": shown["routes"] + shown["domains"][0]["routes"] + shown["accounts"][0]["routes"]}
