@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
+#include "base/utf8.h"
 #include "text/text.h"
 
 /* The commonest of those long enough, as they are typed; letters of any case count. */
@@ -53,9 +53,11 @@ static const struct span common_passwords[] = {
     {"whatever", 8},
 };
 
+static bool is_name(struct span name, size_t max);
 static bool is_one_character(struct span s);
-static int check_free(
-    struct keys *keys, struct span fingerprint, struct span account, struct str *ret_error);
+static int find_registered(struct keys *keys, int account_dirfd, const struct tls_key *wanted,
+    struct arena *a, struct tls_key *ret, struct str *ret_error);
+static bool has_same_settings(const struct tls_key *a, const struct tls_key *b);
 static int put_key(int account_dirfd, const struct tls_key *key);
 static int remove_from_table(int keys_dirfd, struct span account, struct span fingerprint);
 static int remove_key(int account_dirfd, struct span fingerprint);
@@ -65,7 +67,7 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 {
 	if (p->name.n > 0 && !account_password_name_is_valid(p->name)) {
 		str_format(ret_error,
-		    "the name of a password has 1 to %d bytes, and no control characters",
+		    "the name of a password has 1 to %d bytes of UTF-8, and no control characters",
 		    PASSWORD_NAME_MAX_BYTES);
 		return -EINVAL;
 	}
@@ -74,6 +76,7 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 	if (rc < 0)
 		return rc;
 	struct credentials *c;
+	const char *file = "credentials.tdb"; /* that was used last */
 	rc = credentials_open(account_dirfd, true, &c);
 	if (rc == 0) {
 		struct password made = *p;
@@ -81,39 +84,59 @@ int account_set_password(int account_dirfd, const struct password *p, struct spa
 		rc = credentials_put_password(c, &made, str_span(&prepared), iterations, rehash);
 		credentials_close(c);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -E2BIG)
 		str_format(
 		    ret_error, "the account has %d passwords, and cannot have more", PASSWORDS_MAX);
 	else if (rc < 0)
-		str_format(ret_error, "the password could not be stored: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
 bool account_password_name_is_valid(struct span name)
 {
-	for (size_t i = 0; i < name.n; i++) {
-		if (ascii_is_control((unsigned char)name.p[i]))
+	return is_name(name, PASSWORD_NAME_MAX_BYTES);
+}
+
+bool account_key_name_is_valid(struct span name)
+{
+	return is_name(name, KEY_NAME_MAX_BYTES);
+}
+
+static bool is_name(struct span name, size_t max)
+{
+	if (name.n == 0 || name.n > max)
+		return false;
+	while (name.n > 0) {
+		uint32_t point;
+		size_t n = utf8_decode(name, &point);
+		if (n == 0 || utf8_is_control(point))
 			return false;
+		name = span_from(name, n);
 	}
-	return name.n > 0 && name.n <= PASSWORD_NAME_MAX_BYTES && utf8_is_valid(name);
+	return true;
 }
 
 int account_remove_password(int account_dirfd, struct span name, struct str *ret_error)
 {
 	struct credentials *c;
+	const char *file = "credentials.tdb";
 	int rc = credentials_open(account_dirfd, true, &c);
 	if (rc == 0) {
 		rc = credentials_remove_password(c, name);
 		credentials_close(c);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -ENOENT)
 		str_append_cstr(ret_error, "the account has no such app password");
 	else if (rc < 0)
-		str_format(ret_error, "the password could not be removed: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
@@ -164,11 +187,18 @@ static bool is_one_character(struct span s)
 	return true;
 }
 
-int account_add_key(
-    int keys_dirfd, int account_dirfd, const struct tls_key *key, struct str *ret_error)
+int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key,
+    enum key_change change, struct str *ret_error)
 {
+	struct arena arena cleanup(arena_clear) = {0};
 	char fingerprint[FINGERPRINT_CHARS + 1];
 	struct str type cleanup(str_clear) = STR_INIT(64);
+	if (span_is_set(key->name) && !account_key_name_is_valid(key->name)) {
+		str_format(ret_error,
+		    "the name of a key has 1 to %d bytes of UTF-8, and no control characters",
+		    KEY_NAME_MAX_BYTES);
+		return -EINVAL;
+	}
 	int rc = key_type(key->spki, &type);
 	if (rc < 0) {
 		str_append_cstr(ret_error,
@@ -181,37 +211,65 @@ int account_add_key(
 	record.type = str_span(&type);
 	record.fingerprint = span_cstr(fingerprint);
 	struct keys *keys;
+	struct tls_key old;
+	const char *file = "keys.tdb"; /* that was used last */
 	rc = keys_open(keys_dirfd, true, &keys);
 	if (rc == 0) {
-		rc = check_free(keys, record.fingerprint, record.account, ret_error);
+		file = "credentials.tdb";
+		rc = find_registered(keys, account_dirfd, &record, &arena, &old, ret_error);
+		if (rc == 0 && change == KEY_ADD && !has_same_settings(&old, &record)) {
+			str_format(ret_error,
+			    "the key %s is registered already, with other settings", fingerprint);
+			rc = -EALREADY;
+		}
 		if (rc == 0)
+			record.created = old.created;
+		if (rc == 0 || rc == -ENOENT)
 			rc = put_key(account_dirfd, &record);
-		if (rc == 0)
+		if (rc == 0) {
+			file = "keys.tdb";
 			rc = keys_add(keys, record.fingerprint, record.account);
+		}
 		if (rc == -EEXIST) /* somebody was quicker: leave no half of a registration */
 			(void)remove_key(account_dirfd, record.fingerprint);
 		keys_close(keys);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
-	if (rc < 0 && ret_error->n == 0)
-		str_format(ret_error, "the key could not be stored: %s", strerror(-rc));
+	}
+	if (rc == -E2BIG)
+		str_format(ret_error, "the account has %d keys, and cannot have more", KEYS_MAX);
+	else if (rc < 0 && ret_error->n == 0)
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 
-static int check_free(
-    struct keys *keys, struct span fingerprint, struct span account, struct str *ret_error)
+/* Both records are there. -ENOENT: not both, and none is another account's; else -EEXIST, and says so. */
+static int find_registered(struct keys *keys, int account_dirfd, const struct tls_key *wanted,
+    struct arena *a, struct tls_key *ret, struct str *ret_error)
 {
-	struct arena arena cleanup(arena_clear) = {0};
 	struct span owner;
-	int rc = keys_find(keys, fingerprint, &arena, &owner);
-	if (rc == -ENOENT)
-		return 0;
-	if (rc < 0 || span_equal(owner, account))
-		return rc;
-	str_format(
-	    ret_error, "the key %.*s is registered for another account", SPAN_ARG(fingerprint));
-	return -EEXIST;
+	struct credentials *c = NULL;
+	int rc = keys_find(keys, wanted->fingerprint, a, &owner);
+	if (rc == 0 && !span_equal(owner, wanted->account)) {
+		str_format(ret_error, "the key %.*s is registered for another account",
+		    SPAN_ARG(wanted->fingerprint));
+		return -EEXIST;
+	}
+	if (rc == 0)
+		rc = credentials_open(account_dirfd, false, &c);
+	if (rc == 0)
+		rc = credentials_get_key(c, wanted->fingerprint, a, ret);
+	credentials_close(c);
+	return rc;
+}
+
+static bool has_same_settings(const struct tls_key *a, const struct tls_key *b)
+{
+	return span_equal(a->name, b->name) && span_equal(a->address, b->address) &&
+	       a->preauth == b->preauth && a->scope == b->scope &&
+	       a->allow_tls12 == b->allow_tls12 && a->expires == b->expires;
 }
 
 static int put_key(int account_dirfd, const struct tls_key *key)
@@ -228,18 +286,23 @@ static int put_key(int account_dirfd, const struct tls_key *key)
 int account_remove_key(int keys_dirfd, int account_dirfd, struct span account,
     struct span fingerprint, struct str *ret_error)
 {
+	const char *file = "keys.tdb"; /* that was used last */
 	int rc = remove_from_table(keys_dirfd, account, fingerprint);
 	bool in_table = rc == 0;
-	if (rc == 0 || rc == -ENOENT)
+	if (rc == 0 || rc == -ENOENT) {
+		file = "credentials.tdb";
 		rc = remove_key(account_dirfd, fingerprint);
+	}
 	if (rc == -ENOENT && in_table)
 		rc = 0; /* only half of it was there */
-	if (rc == 0)
+	if (rc == 0) {
+		file = "changes";
 		rc = account_notify(account_dirfd);
+	}
 	if (rc == -ENOENT || rc == -EINVAL)
 		str_append_cstr(ret_error, "the account has no such key");
 	else if (rc < 0)
-		str_format(ret_error, "the key could not be removed: %s", strerror(-rc));
+		str_format(ret_error, "%s could not be changed: %s", file, strerror(-rc));
 	return rc;
 }
 

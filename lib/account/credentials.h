@@ -86,12 +86,13 @@ must_use int keys_add(struct keys *k, struct span fingerprint, struct span accou
 must_use int keys_remove(struct keys *k, struct span fingerprint);
 /* keys/secret: the secret, and the iteration count of this installation (of unknown users too). */
 must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_iterations);
-/* Makes keys/secret and keys/nobody if missing; with a count other than 0 sets it, keeping the secret. */
+/* Makes keys/secret if missing; with a count other than 0 sets it, keeping the secret. */
 must_use int keys_secret_make(int keys_dirfd, uint32_t iterations);
 /*
  * keys/nobody/credentials.tdb: a password that nobody knows, of no account. Whoever looks up an unknown
  * user reads it instead of an account's, so that time does not tell who exists. -ENOENT: not made yet.
  */
+must_use int keys_nobody_make(int keys_dirfd); /* if missing */
 must_use int keys_nobody_open(int keys_dirfd, struct credentials **ret);
 /* HMAC of the secret and the canonical name, cut to SALT_BYTES: the same at each attempt. */
 void keys_fake_salt(

@@ -19,7 +19,6 @@ struct keys {
 
 static int add_to_table(struct keys *k, struct span fingerprint, struct span account);
 static int make_secret(int keys_dirfd, uint32_t iterations);
-static int make_nobody(int keys_dirfd);
 
 int keys_open(int keys_dirfd, bool create_or_change, struct keys **ret)
 {
@@ -97,7 +96,7 @@ int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_it
 	struct str file cleanup(str_clear_secret) = STR_INIT(SECRET_FILE_BYTES);
 	int rc = file_read(keys_dirfd, "secret", &file);
 	if (rc < 0)
-		return rc;
+		return rc == -EFBIG ? -EBADMSG : rc;
 	struct reader r = reader_of(str_span(&file));
 	struct span secret = get_bytes(&r, KEYS_SECRET_BYTES);
 	uint32_t iterations = get_u32(&r);
@@ -112,9 +111,7 @@ int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_t *ret_it
 int keys_secret_make(int keys_dirfd, uint32_t iterations)
 {
 	int rc = file_remove_stale(keys_dirfd, STALE_S); /* of one that was killed */
-	if (rc == 0)
-		rc = make_secret(keys_dirfd, iterations);
-	return rc < 0 ? rc : make_nobody(keys_dirfd);
+	return rc < 0 ? rc : make_secret(keys_dirfd, iterations);
 }
 
 static int make_secret(int keys_dirfd, uint32_t iterations)
@@ -136,7 +133,7 @@ static int make_secret(int keys_dirfd, uint32_t iterations)
 	return file_replace(keys_dirfd, "secret", str_span(&file), 0600);
 }
 
-static int make_nobody(int keys_dirfd)
+int keys_nobody_make(int keys_dirfd)
 {
 	struct arena arena cleanup(arena_clear) = {0};
 	int fd cleanup(close_fd) = -1;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "account/pending.h"
-#include "admin/options.h"
+#include "admin/key.h"
 #include "base/str.h"
 #include "io/file.h"
 
@@ -17,10 +17,19 @@ struct summary {
 	uint32_t iterations, wanted_iterations;
 	size_t app_passwords, keys, pending;
 	int64_t last_login, now_s;
-	size_t failures; /* of the last day */
+	size_t failures; /* of the last 24 hours */
+};
+
+struct counter {
+	struct admin *admin;
+	struct keys *keys;
+	size_t *count;
+	int status;
 };
 
 static int summarize(struct admin *admin, const char *name, struct summary *ret);
+static int summarize_pending(
+    struct admin *admin, const char *name, int history_fd, struct summary *ret);
 static int count_password(const struct password *p, void *context);
 static int count_key(const struct tls_key *key, void *context);
 static int count_pending(const struct pending_key *key, void *context);
@@ -54,33 +63,40 @@ int verb_account_show(struct admin *admin)
 
 static int summarize(struct admin *admin, const char *name, struct summary *ret)
 {
-	int fd cleanup(close_fd) = -1, keys_fd cleanup(close_fd) = -1;
+	int fd cleanup(close_fd) = -1;
 	int history_fd cleanup(close_fd) = open_history(admin, name);
-	uint8_t secret[KEYS_SECRET_BYTES];
 	struct credentials *c = NULL;
 	int status = open_account(admin, name, &fd);
 	if (status == STATUS_OK)
-		status = open_state(admin, "keys", &keys_fd);
+		status = installed_iterations(admin, &ret->wanted_iterations);
 	if (status != STATUS_OK)
 		return status;
-	int rc = keys_secret(keys_fd, secret, &ret->wanted_iterations);
-	explicit_bzero(secret, sizeof(secret));
-	if (rc == 0 || rc == -ENOENT)
-		rc = credentials_open(fd, false, &c);
+	int rc = credentials_open(fd, false, &c);
 	if (rc == 0)
 		rc = credentials_each_password(c, count_password, ret);
 	if (rc == 0)
 		rc = credentials_each_key(c, count_key, ret);
 	credentials_close(c);
-	if (history_fd >= 0 && (rc == 0 || rc == -ENOENT))
-		rc = login_record_each(history_fd, ret->now_s, count_login, ret);
-	if (history_fd >= 0 && rc == 0)
-		rc = pending_each(history_fd, ret->now_s, count_pending, ret);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	ret->iterations = account_iterations(admin, name);
-	return STATUS_OK;
+	if (history_fd < 0)
+		return STATUS_OK;
+	rc = login_record_each(history_fd, ret->now_s, count_login, ret);
+	return rc < 0 ? problem_history(admin, name, "logins.tdb", rc)
+		      : summarize_pending(admin, name, history_fd, ret);
+}
+
+static int summarize_pending(
+    struct admin *admin, const char *name, int history_fd, struct summary *ret)
+{
+	struct counter c = {.admin = admin, .count = &ret->pending, .status = STATUS_OK};
+	int status = open_keys(admin, &c.keys);
+	if (status != STATUS_OK)
+		return status;
+	int rc = pending_each(history_fd, ret->now_s, count_pending, &c);
+	keys_close(c.keys);
+	return rc < 0 ? problem_history(admin, name, "pending.tdb", rc) : c.status;
 }
 
 static int count_password(const struct password *p, void *context)
@@ -105,10 +121,12 @@ static int count_key(const struct tls_key *key, void *context)
 
 static int count_pending(const struct pending_key *key, void *context)
 {
-	(void)key;
-	struct summary *s = context;
-	s->pending++;
-	return 0;
+	struct counter *c = context;
+	struct span owner = SPAN_NONE;
+	c->status = find_key_owner(c->admin, c->keys, key->fingerprint, &owner);
+	if (c->status == STATUS_OK && !span_is_set(owner)) /* not registered since */
+		(*c->count)++;
+	return c->status != STATUS_OK;
 }
 
 static int count_login(const struct login_record *r, void *context)
@@ -144,7 +162,7 @@ static void print_summary(
 	printf("app passwords:  %zu\nTLS keys:       %zu, and %zu pending\n", s->app_passwords,
 	    s->keys, s->pending);
 	printf("CRAM-MD5:       %s\n", account->cram_md5 ? "allowed" : "no");
-	printf("last login:     %.*s%s\nfailed today:   %zu\n",
+	printf("last login:     %.*s%s\nfailures:       %zu in the last 24 hours\n",
 	    SPAN_ARG(format_time(a, s->last_login)), s->last_login ? " UTC" : "", s->failures);
 }
 
@@ -190,6 +208,7 @@ static int set_disabled(struct admin *admin, bool disabled)
 	if (status != STATUS_OK)
 		return status;
 	struct span file = arena_format(&admin->arena, "account-%s.conf", name);
+	struct span path = arena_format(&admin->arena, "%s/conf.d/%s", admin->paths.etc, file.p);
 	int etc cleanup(close_fd) = read_own_file(admin, file.p, &text);
 	if (is_disabled != disabled) {
 		if (etc < 0 || !change_text(str_span(&text), name, disabled, &changed))
@@ -200,13 +219,13 @@ static int set_disabled(struct admin *admin, bool disabled)
 			    SPAN_ARG(place), disabled ? "yes" : "no");
 		int rc = file_replace(etc, file.p, str_span(&changed), CONFIG_FILE_MODE);
 		if (rc < 0)
-			return problem(status_of(rc), "%s/conf.d/%s cannot be written: %s",
-			    admin->paths.etc, file.p, strerror(-rc));
+			return problem(
+			    status_of(rc), "%s cannot be written: %s", path.p, strerror(-rc));
 	}
 	status = become_postern(admin);
 	if (status != STATUS_OK)
 		return status;
-	return apply_written(admin, file);
+	return apply_written(admin, path);
 }
 
 static int find_place(

@@ -1,6 +1,11 @@
 #include "admin/admin.h"
 
+#include <sys/stat.h>
+
+#include "base/ascii.h"
 #include "crypto/crypto.h"
+
+#define ASKS "It asks before, unless --yes is given; without a terminal --yes is needed."
 
 static const struct verb verbs[] = {
     {"config", "check", "", "look for mistakes in the configuration; change nothing",
@@ -9,21 +14,26 @@ static const struct verb verbs[] = {
     {"config", "apply", "", "check, then put the configuration into effect",
 	"The next connection sees it; nothing needs to be restarted. With errors nothing changes.",
 	verb_config_apply, false},
-    {"config", "show", "[--json]", "what the configuration amounts to, defaults included", NULL,
+    {"config", "show", "[--json]", "what the configuration amounts to, defaults included",
+	"In the form of postern.conf, in the place of which it may be put; JSON has each key, null "
+	"where\n"
+	"nothing is set, sizes in bytes and times in seconds.",
 	verb_config_show, false},
-    {"config", "keys", "", "all keys that the configuration can have", NULL, verb_config_keys,
-	true},
+    {"config", "keys", "[--json]", "all keys that the configuration can have", NULL,
+	verb_config_keys, true},
     {"account", "add", "NAME ADDRESS…", "make an account",
 	"Writes conf.d/account-NAME.conf and applies the configuration. The domains of the "
 	"addresses\n"
 	"must be configured. A file that exists is never changed.",
 	verb_account_add, true},
     {"account", "list", "[--json]", "accounts and their addresses", NULL, verb_account_list, false},
-    {"account", "password", "[--generate] [--rehash] NAME", "set an account's password",
+    {"account", "password", "[--generate] [--rehash [--yes]] NAME", "set an account's password",
 	"Reads it twice from the terminal, or once from standard input. --generate makes one and\n"
 	"prints it. --rehash starts with a new salt and the configured scram-iterations: app "
 	"passwords\n"
-	"stop working, and are named before.",
+	"stop working. They are named, and it asks before, unless --yes is given; without a "
+	"terminal\n"
+	"--yes is needed.",
 	verb_account_password, false},
     {"account", "show", "[--json] NAME", "one account: its state, credentials and last login", NULL,
 	verb_account_show, false},
@@ -37,34 +47,42 @@ static const struct verb verbs[] = {
 	"make a further password, for one mail program",
 	"Prints it, this once. It works with every mechanism, beside the account's own.",
 	verb_apppassword_add, false},
-    {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use", NULL,
-	verb_apppassword_list, false},
-    {"apppassword", "rm", "ACCOUNT NAME", "take an app password away; its open sessions end", NULL,
-	verb_apppassword_rm, false},
+    {"apppassword", "list", "[--json] [ACCOUNT]", "app passwords, and their last use",
+	"The state is active or expired.", verb_apppassword_list, false},
+    {"apppassword", "rm", "[--yes] ACCOUNT NAME",
+	"take an app password away; its open sessions end", ASKS, verb_apppassword_rm, false},
     {"logins", NULL, "[--json] [ACCOUNT]", "who logged in or tried to, in the last 30 days",
 	"Account by account, oldest first. Unknown users are in the log only.", verb_logins, false},
     {"tlspubkey", "add",
 	"[--preauth=yes|no|tolerant] [--scope=imap|submission|both] "
 	"[--expires=YYYY-MM-DD[THH:MM:SSZ]] "
-	"[--allow-tls12] ADDRESS [NAME] < FILE",
+	"[--allow-tls12] [--replace] ADDRESS [NAME] < FILE",
 	"let a TLS client key log in",
 	"FILE is a certificate, or a public key in PEM. Nothing of the certificate counts but its "
 	"key.\n"
 	"--preauth says what an IMAP connection with the key begins with: logged in (yes), not "
 	"(no), or\n"
-	"either, for mail programs that insist on logging in (tolerant).",
+	"either, for mail programs that insist on logging in (tolerant). A key that the account "
+	"has "
+	"is\n"
+	"left alone, unless --replace: then all its settings become those of this command.",
 	verb_key_add, false},
-    {"tlspubkey", "list", "[--json] [ACCOUNT]", "keys that may log in", NULL, verb_key_list, false},
+    {"tlspubkey", "list", "[--json] [ACCOUNT]", "registered keys, and their last use",
+	"The state is active, expired, or incomplete: of a key whose adding or removing was cut "
+	"short,\n"
+	"which does not log in until the same is done again.",
+	verb_key_list, false},
     {"tlspubkey", "get", "FINGERPRINT", "one key: its fields, and the key in PEM", NULL,
 	verb_key_get, false},
-    {"tlspubkey", "rm", "FINGERPRINT", "take a key away; its open sessions end", NULL, verb_key_rm,
-	false},
+    {"tlspubkey", "rm", "[--yes] FINGERPRINT", "take a key away; its open sessions end", ASKS,
+	verb_key_rm, false},
     {"tlspubkey", "gen", "[--p256] [--p12] STEM", "make a key for a mail program",
 	"Writes STEM.key.pem, STEM.certificate.pem, and both in STEM.pem; with --p12 also "
 	"STEM.p12, for\n"
 	"programs that want PKCS #12, and prints its passphrase. Files are mode 0600, and none is "
 	"ever\n"
-	"overwritten. Ed25519, unless --p256: Thunderbird cannot import Ed25519.",
+	"overwritten. Ed25519, whose seed it prints, too, unless --p256: Thunderbird cannot import "
+	"Ed25519.",
 	verb_key_gen, true},
     {"tlspubkey", "pending", "[--json] [ACCOUNT]", "unknown keys that came with a right password",
 	"Each was proven by a client that then logged in by password, at most 30 days ago.",
@@ -74,7 +92,8 @@ static const struct verb verbs[] = {
 	"[--account NAME] FINGERPRINT [NAME]",
 	"let a pending key log in",
 	"As `tlspubkey add`, for the address that the password was for, or another of its "
-	"account's.",
+	"account's.\n"
+	"A key that is registered already is left alone.",
 	verb_key_approve, false},
     {"queue", "list", "[--json]", "what waits to be delivered: a line for each recipient", NULL,
 	verb_queue_list, false},
@@ -88,17 +107,26 @@ static const struct verb verbs[] = {
 	verb_localserve, true},
 };
 
-static const struct verb *find_verb(struct admin *admin);
+static void unify_spelling(struct arguments *a);
+static bool is_named(const struct verb *v, const struct arguments *a, bool in_group);
+static const struct verb *find_verb(struct arguments *a);
 static int no_such_verb(const struct arguments *a);
 static int run_verb(struct admin *admin);
 static int print_help(struct arguments *arguments);
 static void print_verb(const struct verb *v);
 static void print_overview(FILE *out);
 static void print_line(FILE *out, const struct verb *v);
+static int options_end(const struct arguments *a);
+static bool is_option(const char *item);
 static void take(struct arguments *a, int index, int count);
 
 int admin_main(int argc, char **argv)
 {
+	/*
+	 * Each mode is given where a file is made. With less, user `postern` could not read what root
+	 * writes below /etc/postern.
+	 */
+	umask(S_IWGRP | S_IWOTH);
 	struct admin admin = {.arguments = {argv + 1, argc - 1}};
 	admin.instance = option_value(&admin, "--instance");
 	admin.json = option_flag(&admin, "--json");
@@ -116,13 +144,14 @@ int admin_main(int argc, char **argv)
 		take(&admin.arguments, 0, 1);
 		help = true;
 	}
+	unify_spelling(&admin.arguments);
 	if (help)
 		return print_help(&admin.arguments);
 	if (admin.instance && !*admin.instance)
 		return problem(STATUS_USAGE, "--instance needs the folder of an instance");
 	if (admin.valueless)
 		return problem(STATUS_USAGE, "%s needs a value", admin.valueless);
-	admin.verb = find_verb(&admin);
+	admin.verb = find_verb(&admin.arguments);
 	if (!admin.verb)
 		return no_such_verb(&admin.arguments);
 	paths_init(&admin.paths, admin.instance);
@@ -135,17 +164,28 @@ int admin_main(int argc, char **argv)
 }
 
 /* "config tlspubkey …" is another spelling of "tlspubkey …". */
-static const struct verb *find_verb(struct admin *admin)
+static void unify_spelling(struct arguments *a)
 {
-	struct arguments *a = &admin->arguments;
-	if (a->count > 2 && strcmp(a->items[0], "config") == 0 &&
+	if (a->count > 1 && strcmp(a->items[0], "config") == 0 &&
 	    strcmp(a->items[1], "tlspubkey") == 0)
 		take(a, 0, 1);
+}
+
+/* Is it the verb that the arguments begin with? With the group alone, in_group: one of its verbs? */
+static bool is_named(const struct verb *v, const struct arguments *a, bool in_group)
+{
+	if (strcmp(v->group, a->items[0]) != 0)
+		return false;
+	if (!v->name || (in_group && a->count == 1))
+		return true;
+	return a->count > 1 && strcmp(v->name, a->items[1]) == 0;
+}
+
+static const struct verb *find_verb(struct arguments *a)
+{
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *v = &verbs[i];
-		if (strcmp(v->group, a->items[0]) != 0)
-			continue;
-		if (v->name && (a->count < 2 || strcmp(v->name, a->items[1]) != 0))
+		if (!is_named(v, a, false))
 			continue;
 		take(a, 0, v->name ? 2 : 1);
 		return v;
@@ -158,7 +198,7 @@ static int no_such_verb(const struct arguments *a)
 {
 	bool found = false;
 	for (size_t i = 0; a->count == 1 && i < ARRAY_SIZE(verbs); i++) {
-		if (strcmp(verbs[i].group, a->items[0]) != 0)
+		if (!is_named(&verbs[i], a, true))
 			continue;
 		if (!found)
 			fprintf(
@@ -189,19 +229,14 @@ static int print_help(struct arguments *arguments)
 	}
 	bool found = false;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		const struct verb *v = &verbs[i];
-		if (strcmp(v->group, arguments->items[0]) != 0 ||
-		    (v->name && arguments->count > 1 && strcmp(v->name, arguments->items[1]) != 0))
+		if (!is_named(&verbs[i], arguments, true))
 			continue;
 		if (found)
 			printf("\n");
-		print_verb(v);
+		print_verb(&verbs[i]);
 		found = true;
 	}
-	if (!found)
-		return problem(STATUS_USAGE, "there is no verb \"%s\"; `postern help` lists them",
-		    arguments->items[0]);
-	return STATUS_OK;
+	return found ? STATUS_OK : no_such_verb(arguments);
 }
 
 static void print_verb(const struct verb *v)
@@ -232,7 +267,7 @@ static void print_line(FILE *out, const struct verb *v)
 bool option_flag(struct admin *admin, const char *name)
 {
 	struct arguments *a = &admin->arguments;
-	for (int i = 0; i < a->count; i++) {
+	for (int i = 0; i < options_end(a); i++) {
 		if (strcmp(a->items[i], name) == 0) {
 			take(a, i, 1);
 			return true;
@@ -245,7 +280,7 @@ const char *option_value(struct admin *admin, const char *name)
 {
 	struct arguments *a = &admin->arguments;
 	size_t n = strlen(name);
-	for (int i = 0; i < a->count; i++) {
+	for (int i = 0; i < options_end(a); i++) {
 		const char *item = a->items[i];
 		if (strncmp(item, name, n) != 0)
 			continue;
@@ -254,7 +289,7 @@ const char *option_value(struct admin *admin, const char *name)
 			return item + n + 1;
 		}
 		if (item[n] == '\0') {
-			if (i + 1 == a->count) {
+			if (i + 1 == options_end(a)) {
 				admin->valueless = name;
 				take(a, i, 1);
 				return "";
@@ -270,20 +305,44 @@ const char *option_value(struct admin *admin, const char *name)
 int operands_check(struct admin *admin, int min, int max)
 {
 	const struct verb *v = admin->verb;
-	const struct arguments *a = &admin->arguments;
+	struct arguments *a = &admin->arguments;
+	const char *name = arena_format(
+	    &admin->arena, "%s%s%s", v->group, v->name ? " " : "", v->name ? v->name : "")
+			       .p;
 	if (admin->valueless)
 		return problem(STATUS_USAGE, "%s needs a value; see `postern help %s`",
-		    admin->valueless, v->group);
-	for (int i = 0; i < a->count; i++) {
-		if (strncmp(a->items[i], "--", 2) == 0)
-			return problem(STATUS_USAGE,
-			    "%s%s%s has no option %s; see `postern help %s`", v->group,
-			    v->name ? " " : "", v->name ? v->name : "", a->items[i], v->group);
+		    admin->valueless, name);
+	int end = options_end(a);
+	for (int i = 0; i < end; i++) {
+		if (is_option(a->items[i]))
+			return problem(STATUS_USAGE, "%s has no option %s; see `postern help %s`",
+			    name, a->items[i], name);
 	}
+	if (end < a->count)
+		take(a, end, 1);
 	if (a->count >= min && a->count <= max)
 		return STATUS_OK;
-	return problem(STATUS_USAGE, "usage: postern %s%s%s %s", v->group, v->name ? " " : "",
-	    v->name ? v->name : "", v->usage);
+	return problem(STATUS_USAGE, "usage: postern %s %s", name, v->usage);
+}
+
+/* Where "--" stands, behind which everything is an operand; the number of arguments without it. */
+static int options_end(const struct arguments *a)
+{
+	int i = 0;
+	while (i < a->count && strcmp(a->items[i], "--") != 0)
+		i++;
+	return i;
+}
+
+/* Of fingerprints one in 4096 begins with "--"; no option has their length and nothing else. */
+static bool is_option(const char *item)
+{
+	if (strncmp(item, "--", 2) != 0)
+		return false;
+	size_t n = 0;
+	while (ascii_is_alnum((unsigned char)item[n]) || item[n] == '-' || item[n] == '_')
+		n++;
+	return n != FINGERPRINT_CHARS || item[n] != '\0';
 }
 
 static void take(struct arguments *a, int index, int count)

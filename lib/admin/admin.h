@@ -59,12 +59,19 @@ bool option_flag(struct admin *admin, const char *name);
  * operands_check() then complains about.
  */
 const char *option_value(struct admin *admin, const char *name);
-/* After all options: operands within min..max and no option left, or says so: STATUS_USAGE. */
+/*
+ * After all options: operands within min..max and no option left, or says so: STATUS_USAGE. Operands
+ * are what does not begin with "--", what stands behind a "--" alone, and fingerprints, however they
+ * begin.
+ */
 must_use int operands_check(struct admin *admin, int min, int max);
 
 /* "postern: …" on stderr; answers status. */
 int problem(int status, const char *format, ...) printf_like(2, 3);
-int status_of(int error); /* of a negative errno */
+int status_of(int error);  /* of a negative errno */
+bool is_damage(int error); /* does a negative errno mean that a file is not what it should be? */
+/* Of a negative errno, for people; of damage, with what to do about it. */
+const char *error_text(int error);
 void print_report(const struct config_report *report);
 /* Becomes `postern` when root on the system's instance. STATUS_OK, or it has said why not. */
 must_use int become_postern(const struct admin *admin);
@@ -72,13 +79,22 @@ must_use int become_postern(const struct admin *admin);
 must_use int open_state(struct admin *admin, const char *name, int *ret_fd);
 /* The compiled configuration, likewise. */
 must_use int open_config(struct admin *admin, struct config **ret);
-/* The account's record in force; STATUS_OK, or it has said that there is none, or why not. */
+/* The compiled configuration cannot be used: says why, and what to do. A status. */
+int problem_config(struct admin *admin, int error);
+/* The account's record in effect; STATUS_OK, or it has said that there is none, or why not. */
 must_use int find_account(struct admin *admin, const char *name, struct config_account *ret);
 /* accounts/NAME/, likewise. */
 must_use int open_account(struct admin *admin, const char *name, int *ret_fd);
+/* accounts/NAME/credentials.tdb cannot be used: says why, and what to do. A status. */
+int problem_credentials(struct admin *admin, const char *name, int error);
+/* history/NAME/FILE, likewise; being damaged is no error there. */
+int problem_history(struct admin *admin, const char *name, const char *file, int error);
 /* history/NAME/; -1 where nothing has happened yet. */
 int open_history(struct admin *admin, const char *name);
-/* fn for each configured account, or for the one that is named. The first status that is not OK. */
+/*
+ * fn for each account in effect, by name, or for the one that is given. What fn cannot do for one it
+ * says itself, and the next comes: STATUS_PROBLEM in the end; fn's own status for the given one.
+ */
 must_use int each_account(struct admin *admin, const char *name,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
@@ -89,19 +105,39 @@ must_use int each_account(struct admin *admin, const char *name,
 must_use int list_accounts(struct admin *admin,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
-/* With --yes, or without a terminal to ask: STATUS_OK. Else "QUESTION [y/N]". */
+/*
+ * Before something is taken away: asks "QUESTION [y/N]", unless --yes is given. STATUS_OK, or it has
+ * said that nothing was changed. Without a terminal to ask on and without --yes: STATUS_USAGE. The
+ * question names what goes; it is what is said in every case.
+ */
 must_use int confirm(struct admin *admin, const char *question);
+/* config_check(), and prints the report: STATUS_PROBLEM where it has errors. Of a verb without operands. */
+must_use int check_config(struct admin *admin, struct config_draft *ret);
 /* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
 must_use int apply_config(struct admin *admin);
 /* The same after conf.d/FILE was written; says so where it cannot be applied. A status. */
 must_use int apply_written(struct admin *admin, struct span file);
+/* Makes keys/secret and keys/nobody, or sets the count (account/credentials.h). A status. */
+must_use int make_secret(struct admin *admin, uint32_t iterations);
+/* That count; untouched before there is one. A status. */
+must_use int installed_iterations(struct admin *admin, uint32_t *ret);
 /* Warns of accounts whose passwords were made with another count: it tells them from unknown users. */
 void warn_of_iterations(struct admin *admin, const struct config_draft *draft, uint32_t iterations);
 /* Of the account's passwords; 0: it has none. */
 uint32_t account_iterations(struct admin *admin, const char *name);
 /* "2026-11-23 22:04:05", UTC; "never" for 0. */
 struct span format_time(struct arena *a, int64_t seconds);
-/* A string in JSON's quotes (RFC 8259 §7) on stdout. */
+/*
+ * What somebody else may have chosen, on stdout: nothing of it reaches the terminal raw (sys/log.h).
+ * As it is; in quotes; or, where one word is expected, with blanks escaped, too.
+ */
+void print_text(struct span s);
+void print_quoted(struct span s);
+void print_word(struct span s);
+/*
+ * A string in JSON's quotes (RFC 8259 §7) on stdout: whatever the bytes, the text is UTF-8 and holds no
+ * control character. Bytes that are no UTF-8 become U+FFFD.
+ */
 void print_json_string(struct span s);
 
 int verb_config_check(struct admin *admin);

@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include "account/credentials.h"
-#include "base/ascii.h"
 #include "base/date.h"
+#include "base/utf8.h"
 #include "io/file.h"
+#include "sys/log.h"
 
 #define SYSTEM_USER "postern"
+#define UNICODE_REPLACEMENT 0xfffdu
+enum { SHOWN_MAX_BYTES = 1000, ESCAPE_BYTES = 4 };
 
 int problem(int status, const char *format, ...)
 {
@@ -38,6 +41,18 @@ int status_of(int error)
 	case -ENOSPC: return STATUS_TEMPORARY;
 	default: return STATUS_IO;
 	}
+}
+
+bool is_damage(int error)
+{
+	return error == -EUCLEAN || error == -EBADMSG;
+}
+
+const char *error_text(int error)
+{
+	if (is_damage(error))
+		return "it is damaged; restore it from a backup";
+	return strerror(-error);
 }
 
 void print_report(const struct config_report *report)
@@ -89,96 +104,55 @@ int open_config(struct admin *admin, struct config **ret)
 	if (status != STATUS_OK)
 		return status;
 	int rc = config_open(fd, ret);
-	if (rc == -ENOENT || rc == -EUCLEAN)
+	return rc < 0 ? problem_config(admin, rc) : STATUS_OK;
+}
+
+int problem_config(struct admin *admin, int error)
+{
+	if (is_damage(error) || error == -ENOENT)
 		return problem(STATUS_CONFIGURATION,
 		    "%s/config/config.tdb is %s; run `postern config apply`", admin->paths.state,
-		    rc == -ENOENT ? "not there" : "damaged or of another version");
-	if (rc < 0)
-		return problem(status_of(rc), "%s/config/config.tdb cannot be opened: %s",
-		    admin->paths.state, strerror(-rc));
-	return STATUS_OK;
+		    is_damage(error) ? "damaged or of another version" : "not there");
+	return problem(status_of(error), "%s/config/config.tdb cannot be read: %s",
+	    admin->paths.state, strerror(-error));
+}
+
+void print_text(struct span s)
+{
+	struct str shown cleanup(str_clear) = STR_INIT(ESCAPE_BYTES * SHOWN_MAX_BYTES + 3);
+	log_quote(s, SHOWN_MAX_BYTES, &shown);
+	printf("%s", shown.data);
+}
+
+void print_quoted(struct span s)
+{
+	printf("\"");
+	print_text(s);
+	printf("\"");
+}
+
+void print_word(struct span s)
+{
+	struct str shown cleanup(str_clear) = STR_INIT(ESCAPE_BYTES * SHOWN_MAX_BYTES + 3);
+	log_quote_word(s, SHOWN_MAX_BYTES, &shown);
+	printf("%s", shown.data);
 }
 
 void print_json_string(struct span s)
 {
 	putchar('"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (ascii_is_control(c))
-			printf("\\u%04x", c);
+	while (s.n > 0) {
+		uint32_t point = UNICODE_REPLACEMENT;
+		size_t n = utf8_decode(s, &point);
+		if (n == 0 || utf8_is_control(point))
+			printf("\\u%04x", point);
+		else if (point == '"' || point == '\\')
+			printf("\\%c", (char)point);
 		else
-			putchar(c);
+			printf("%.*s", (int)n, s.p);
+		s = span_from(s, MAX(n, (size_t)1));
 	}
 	putchar('"');
-}
-
-int find_account(struct admin *admin, const char *name, struct config_account *ret)
-{
-	struct config *config = NULL;
-	int status = open_config(admin, &config);
-	if (status != STATUS_OK)
-		return status;
-	int rc = config_account(config, span_cstr(name), &admin->arena, ret);
-	config_close(config);
-	if (rc == -ENOENT)
-		return problem(STATUS_PROBLEM,
-		    "there is no account \"%s\"; `postern account list` names them", name);
-	if (rc < 0)
-		return problem(status_of(rc), "the account cannot be looked up: %s", strerror(-rc));
-	return STATUS_OK;
-}
-
-int open_account(struct admin *admin, const char *name, int *ret_fd)
-{
-	struct span folder = arena_format(&admin->arena, "accounts/%s", name);
-	return open_state(admin, folder.p, ret_fd);
-}
-
-int open_history(struct admin *admin, const char *name)
-{
-	int fd = -1;
-	struct span path = arena_format(&admin->arena, "%s/history/%s", admin->paths.state, name);
-	return folder_open(AT_FDCWD, path.p, &fd) < 0 ? -1 : fd;
-}
-
-int each_account(struct admin *admin, const char *name,
-    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
-    void *context)
-{
-	struct config_report report = {.arena = &admin->arena};
-	struct config_draft d;
-	struct config_account account;
-	if (name) {
-		int status = find_account(admin, name, &account);
-		return status == STATUS_OK ? fn(admin, &account, context) : status;
-	}
-	config_check(&admin->paths, NULL, &admin->arena, &report, &d);
-	if (report.error_count > 0) {
-		print_report(&report);
-		return STATUS_PROBLEM;
-	}
-	int status = STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < d.account_count; i++)
-		status = fn(admin, &d.accounts[i].account, context);
-	return status;
-}
-
-int list_accounts(struct admin *admin,
-    int (*fn)(struct admin *admin, const struct config_account *account, void *context),
-    void *context)
-{
-	int status = operands_check(admin, 0, 1);
-	if (status != STATUS_OK)
-		return status;
-	if (admin->json)
-		printf("[");
-	status = each_account(
-	    admin, admin->arguments.count ? admin->arguments.items[0] : NULL, fn, context);
-	if (admin->json)
-		printf("]\n");
-	return status;
 }
 
 int apply_written(struct admin *admin, struct span file)
@@ -186,17 +160,19 @@ int apply_written(struct admin *admin, struct span file)
 	int rc = apply_config(admin);
 	if (rc < 0)
 		return problem(rc == -EINVAL ? STATUS_PROBLEM : status_of(rc),
-		    "%.*s is written, but cannot be applied; correct the above, then `postern "
-		    "config "
-		    "apply`",
+		    "%.*s is written, but not in effect; when the above is mended, run `postern "
+		    "config apply`",
 		    SPAN_ARG(file));
 	return STATUS_OK;
 }
 
 int confirm(struct admin *admin, const char *question)
 {
-	if (admin->yes || !isatty(STDIN_FILENO))
+	if (admin->yes)
 		return STATUS_OK;
+	if (!isatty(STDIN_FILENO))
+		return problem(STATUS_USAGE,
+		    "%s There is no terminal to ask on: give --yes; nothing was changed", question);
 	fprintf(stderr, "%s [y/N] ", question);
 	int first = getchar();
 	for (int c = first; c != '\n' && c != EOF;)
@@ -213,16 +189,10 @@ int apply_config(struct admin *admin)
 	print_report(&report);
 	if (rc < 0)
 		return rc;
-	int fd cleanup(close_fd) = -1;
-	if (open_state(admin, "keys", &fd) != STATUS_OK)
+	if (make_secret(admin, draft.global.scram_iterations) != STATUS_OK)
 		return -EIO;
-	rc = keys_secret_make(fd, draft.global.scram_iterations);
-	if (rc < 0)
-		(void)problem(STATUS_IO, "%s/keys/secret cannot be made or read: %s",
-		    admin->paths.state, strerror(-rc));
-	else
-		warn_of_iterations(admin, &draft, draft.global.scram_iterations);
-	return rc;
+	warn_of_iterations(admin, &draft, draft.global.scram_iterations);
+	return 0;
 }
 
 struct span format_time(struct arena *a, int64_t seconds)

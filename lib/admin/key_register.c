@@ -1,15 +1,16 @@
 #include "admin/key.h"
 
-#include "account/change.h"
+#include "account/pending.h"
 #include "base/str.h"
 #include "crypto/crypto.h"
 #include "io/file.h"
 
 enum { SPKI_MAX_BYTES = 8192, TYPE_MAX_BYTES = 40, SENTENCE_MAX_BYTES = 500, KEY_FILE_MODE = 0600 };
 
+static int problem_keys(struct admin *admin, int error);
 static int find_owner(
     struct admin *admin, const char *address, struct span *ret_account, struct span *ret_canonical);
-static int store(struct admin *admin, const struct tls_key *key);
+static int store(struct admin *admin, const struct tls_key *key, enum key_change change);
 
 static const char *const preauth_names[] = {
     [PREAUTH_YES] = "yes", [PREAUTH_NO] = "no", [PREAUTH_TOLERANT] = "tolerant"};
@@ -32,6 +33,33 @@ int key_options(struct admin *admin, struct key_request *request)
 		return problem(STATUS_USAGE, "--preauth is yes, no or tolerant");
 	int status = option_scope(admin, &request->scope);
 	return status == STATUS_OK ? option_expiry(admin, &request->expires) : status;
+}
+
+int open_keys(struct admin *admin, struct keys **ret)
+{
+	int fd cleanup(close_fd) = -1;
+	int status = open_state(admin, "keys", &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = keys_open(fd, false, ret);
+	return rc < 0 && rc != -ENOENT ? problem_keys(admin, rc) : STATUS_OK;
+}
+
+int find_key_owner(
+    struct admin *admin, struct keys *keys, struct span fingerprint, struct span *ret_account)
+{
+	int rc = keys ? keys_find(keys, fingerprint, &admin->arena, ret_account) : -ENOENT;
+	return rc < 0 && rc != -ENOENT ? problem_keys(admin, rc) : STATUS_OK;
+}
+
+static int problem_keys(struct admin *admin, int error)
+{
+	return problem(status_of(error), "%s/keys/keys.tdb cannot be read: %s%s",
+	    admin->paths.state, error_text(error),
+	    is_damage(error)
+		? ", or move it away and add again the keys that `postern tlspubkey list` then "
+		  "calls incomplete"
+		: "");
 }
 
 int key_register(
@@ -57,7 +85,7 @@ int key_register_for(struct admin *admin, const struct key_request *request, str
 	struct tls_key key = {
 	    .fingerprint = arena_span(&admin->arena, span_cstr(fingerprint)),
 	    .type = str_span(&type),
-	    .name = span_cstr(request->name ? request->name : ""),
+	    .name = span_cstr(request->name),
 	    .preauth = request->preauth,
 	    .scope = request->scope,
 	    .allow_tls12 = request->allow_tls12,
@@ -70,10 +98,12 @@ int key_register_for(struct admin *admin, const struct key_request *request, str
 		return problem(STATUS_PROBLEM, "%s is not an address of the account %.*s",
 		    request->address, SPAN_ARG(account));
 	if (status == STATUS_OK)
-		status = store(admin, &key);
-	if (status == STATUS_OK)
-		*ret_fingerprint = key.fingerprint;
-	return status;
+		status = store(admin, &key, request->change);
+	if (status != STATUS_OK)
+		return status;
+	key_forget_pending(admin, key.account, key.fingerprint);
+	*ret_fingerprint = key.fingerprint;
+	return STATUS_OK;
 }
 
 static int find_owner(
@@ -92,35 +122,56 @@ static int find_owner(
 		    STATUS_USAGE, "\"%s\" is not an address like user@example.org", address);
 	if (rc == -ENOENT)
 		return problem(STATUS_PROBLEM,
-		    local ? "no account has the address %s; `postern account list` names them"
-			  : "the domain of %s is not one of this host's",
+		    local ? "no account in effect has the address %s; `postern account list` names "
+			    "what is configured, `postern config apply` puts it into effect"
+			  : "the domain of %s is not one of this host's, or not in effect until "
+			    "`postern config apply`",
 		    address);
 	if (rc < 0)
 		return problem(status_of(rc), "%s cannot be looked up: %s", address, strerror(-rc));
 	return STATUS_OK;
 }
 
-static int store(struct admin *admin, const struct tls_key *key)
+static int store(struct admin *admin, const struct tls_key *key, enum key_change change)
 {
 	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
-	struct span folder = arena_format(&admin->arena, "accounts/%.*s", SPAN_ARG(key->account));
-	int status = open_state(admin, "keys", &keys_fd);
+	struct keys *keys = NULL;
+	const char *account = arena_cstr(&admin->arena, key->account);
+	int status = open_keys(admin, &keys); /* if it cannot be, say so with what to do */
+	keys_close(keys);
 	if (status == STATUS_OK)
-		status = open_state(admin, folder.p, &fd);
+		status = open_state(admin, "keys", &keys_fd);
+	if (status == STATUS_OK)
+		status = open_account(admin, account, &fd);
+	/* sessions look nobody up without it; an installation may never have a password */
+	if (status == STATUS_OK)
+		status = make_secret(admin, 0);
 	if (status != STATUS_OK)
 		return status;
-	/* sessions look nobody up without it; an installation may never have a password */
-	int rc = keys_secret_make(keys_fd, 0);
-	if (rc < 0)
-		return problem(status_of(rc), "%s/keys/secret cannot be made: %s",
-		    admin->paths.state, strerror(-rc));
-	rc = account_add_key(keys_fd, fd, key, &why);
+	int rc = account_add_key(keys_fd, fd, key, change, &why);
 	if (rc == -EEXIST)
 		return problem(STATUS_PROBLEM, "%s; `postern tlspubkey rm` it first", why.data);
+	if (rc == -EALREADY)
+		return problem(STATUS_PROBLEM,
+		    "%s; `postern tlspubkey get` shows them, and --replace makes them those of "
+		    "this "
+		    "command",
+		    why.data);
+	if (rc == -EINVAL)
+		return problem(STATUS_USAGE, "%s", why.data);
+	if (is_damage(rc))
+		return problem_credentials(admin, account, rc);
 	if (rc < 0)
-		return problem(status_of(rc), "%s", why.data);
+		return problem(status_of(rc), "account %s: %s", account, why.data);
 	return STATUS_OK;
+}
+
+void key_forget_pending(struct admin *admin, struct span account, struct span fingerprint)
+{
+	int fd cleanup(close_fd) = open_history(admin, arena_cstr(&admin->arena, account));
+	if (fd >= 0)
+		pending_forget(fd, fingerprint);
 }
 
 int key_write_file(int dirfd, const char *name, struct span contents)

@@ -13,29 +13,35 @@ enum {
 	INPUT_MAX_BYTES = 65536,
 	PEM_MAX_BYTES = 65536,
 	PEM_LINE_BYTES = 64,
-	NAME_MAX_BYTES = 200,
 	SENTENCE_MAX_BYTES = 500,
 };
 struct lister {
 	struct admin *admin;
-	int history_fd;
+	struct keys *keys;
+	const struct config_account *account;
+	int history_fd, status;
 	bool any;
 };
 
 struct found_key {
-	int keys_fd, account_fd;
-	struct span account, fingerprint;
+	struct span fingerprint, account; /* account unset: nobody's */
+	bool complete;			  /* the global table has it */
+};
+/* A key with what is known of it elsewhere. */
+struct shown_key {
+	const struct tls_key *key;
+	const struct login_record *used; /* NULL: never */
+	const char *state;
 };
 
 static int read_input(struct str *input);
 static int list_account(struct admin *admin, const struct config_account *account, void *context);
 static int list_key(const struct tls_key *key, void *context);
-static int with_key(struct admin *admin, const char *fingerprint,
-    int (*fn)(struct admin *admin, const struct found_key *found));
-static int show_key(struct admin *admin, const struct found_key *found);
-static int remove_key(struct admin *admin, const struct found_key *found);
-static void print_key(struct arena *a, const struct tls_key *key, const struct login_record *used);
-static void print_key_json(const struct tls_key *key, const struct login_record *used);
+static void print_line(struct arena *a, const struct shown_key *shown);
+static int find_key(struct admin *admin, struct found_key *ret);
+static int find_half(struct admin *admin, const struct config_account *account, void *context);
+static void print_key(struct arena *a, const struct shown_key *shown);
+static void print_key_json(const struct shown_key *shown);
 static int write_key_files(
     struct admin *admin, const char *stem, struct span key, struct span certificate, bool pkcs12);
 
@@ -44,6 +50,8 @@ int verb_key_add(struct admin *admin)
 	struct key_request request = {.preauth = PREAUTH_YES, .scope = SCOPE_BOTH};
 	struct str input cleanup(str_clear) = STR_INIT(INPUT_MAX_BYTES);
 	struct span fingerprint = SPAN_NONE;
+	if (option_flag(admin, "--replace"))
+		request.change = KEY_REPLACE;
 	int status = key_options(admin, &request);
 	if (status == STATUS_OK)
 		status = operands_check(admin, 1, 2);
@@ -54,9 +62,6 @@ int verb_key_add(struct admin *admin)
 	request.input = str_span(&input);
 	request.address = admin->arguments.items[0];
 	request.name = admin->arguments.count > 1 ? admin->arguments.items[1] : NULL;
-	if (request.name && strlen(request.name) > NAME_MAX_BYTES)
-		return problem(
-		    STATUS_USAGE, "the name of a key has at most %d bytes", NAME_MAX_BYTES);
 	status = key_register(admin, &request, &fingerprint);
 	if (status == STATUS_OK)
 		printf("%.*s\n", SPAN_ARG(fingerprint));
@@ -80,8 +85,12 @@ static int read_input(struct str *input)
 
 int verb_key_list(struct admin *admin)
 {
-	struct lister l = {admin, -1, false};
-	return list_accounts(admin, list_account, &l);
+	struct lister l = {.admin = admin, .history_fd = -1};
+	int status = open_keys(admin, &l.keys);
+	if (status == STATUS_OK)
+		status = list_accounts(admin, list_account, &l);
+	keys_close(l.keys);
+	return status;
 }
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context)
@@ -90,9 +99,10 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	int fd cleanup(close_fd) = -1;
 	const char *name = arena_cstr(&admin->arena, account->name);
 	struct credentials *credentials = NULL;
-	int status = open_account(admin, name, &fd);
-	if (status != STATUS_OK)
-		return status;
+	l->status = open_account(admin, name, &fd);
+	if (l->status != STATUS_OK)
+		return l->status;
+	l->account = account;
 	l->history_fd = open_history(admin, name);
 	int rc = credentials_open(fd, false, &credentials);
 	if (rc == 0)
@@ -100,132 +110,181 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	credentials_close(credentials);
 	close_fd(&l->history_fd);
 	if (rc < 0 && rc != -ENOENT) /* -ENOENT: nobody can log in yet */
-		return problem(status_of(rc), "%s/accounts/%s/credentials.tdb cannot be read: %s",
-		    admin->paths.state, name, strerror(-rc));
-	return STATUS_OK;
+		return problem_credentials(admin, name, rc);
+	return l->status;
 }
 
 static int list_key(const struct tls_key *key, void *context)
 {
 	struct lister *l = context;
 	struct arena *a = &l->admin->arena;
-	struct login_record used = {0};
-	bool known = l->history_fd >= 0 &&
-		     login_record_last(l->history_fd, true, key->fingerprint, a, &used) == 0;
+	struct span owner = SPAN_NONE;
+	l->status = find_key_owner(l->admin, l->keys, key->fingerprint, &owner);
+	if (l->status != STATUS_OK)
+		return 1;
+	const struct shown_key shown = {
+	    .key = key,
+	    .used = find_use(l->history_fd, true, key->fingerprint, key->created, a),
+	    .state = state_name(span_equal(owner, l->account->name), key->expires),
+	};
 	if (l->admin->json) {
 		printf("%s", l->any ? "," : "");
-		print_key_json(key, known ? &used : NULL);
+		print_key_json(&shown);
 	} else {
-		printf("%.*s %.*s %.*s preauth=%s scope=%s ", SPAN_ARG(key->fingerprint),
-		    SPAN_ARG(key->type), SPAN_ARG(key->address), preauth_name(key->preauth),
-		    scope_name(key->scope));
-		print_use(a, known ? &used : NULL);
-		printf(" %.*s\n", SPAN_ARG(key->name));
+		print_line(a, &shown);
 	}
 	l->any = true;
 	return 0;
 }
 
+static void print_line(struct arena *a, const struct shown_key *shown)
+{
+	const struct tls_key *key = shown->key;
+	printf("%.*s %.*s %.*s state=%s preauth=%s scope=%s tls12=%s expires=%.*s used=",
+	    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->address), shown->state,
+	    preauth_name(key->preauth), scope_name(key->scope), key->allow_tls12 ? "yes" : "no",
+	    SPAN_ARG(format_expiry(a, key->expires)));
+	print_use(a, shown->used);
+	printf(" ");
+	print_quoted(key->name);
+	printf("\n");
+}
+
 int verb_key_get(struct admin *admin)
 {
-	int status = operands_check(admin, 1, 1);
-	return status == STATUS_OK ? with_key(admin, admin->arguments.items[0], show_key) : status;
-}
-
-int verb_key_rm(struct admin *admin)
-{
-	int status = operands_check(admin, 1, 1);
-	return status == STATUS_OK ? with_key(admin, admin->arguments.items[0], remove_key)
-				   : status;
-}
-
-static int with_key(struct admin *admin, const char *fingerprint,
-    int (*fn)(struct admin *admin, const struct found_key *found))
-{
-	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
-	struct keys *keys = NULL;
-	struct span account = SPAN_NONE;
-	int status = open_state(admin, "keys", &keys_fd);
-	if (status != STATUS_OK)
-		return status;
-	int rc = keys_open(keys_fd, false, &keys);
-	if (rc == 0)
-		rc = keys_find(keys, span_cstr(fingerprint), &admin->arena, &account);
-	keys_close(keys); /* whoever changes the table opens it anew: one context per file */
-	if (rc == -ENOENT)
-		status = problem(STATUS_PROBLEM,
-		    "no key has the fingerprint %s; `postern tlspubkey list` names them",
-		    fingerprint);
-	else if (rc < 0)
-		status = problem(
-		    status_of(rc), "%s/keys cannot be read: %s", admin->paths.state, strerror(-rc));
-	if (status == STATUS_OK) {
-		struct span folder =
-		    arena_format(&admin->arena, "accounts/%.*s", SPAN_ARG(account));
-		status = open_state(admin, folder.p, &fd);
-	}
-	struct found_key found = {keys_fd, fd, account, span_cstr(fingerprint)};
-	return status == STATUS_OK ? fn(admin, &found) : status;
-}
-
-static int show_key(struct admin *admin, const struct found_key *found)
-{
+	struct found_key found;
 	struct credentials *credentials = NULL;
 	struct tls_key key;
-	int rc = credentials_open(found->account_fd, false, &credentials);
+	int fd cleanup(close_fd) = -1;
+	int status = operands_check(admin, 1, 1);
+	if (status == STATUS_OK)
+		status = find_key(admin, &found);
+	if (status != STATUS_OK)
+		return status;
+	const char *name = arena_cstr(&admin->arena, found.account);
+	status = open_account(admin, name, &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = credentials_open(fd, false, &credentials);
 	if (rc == 0)
-		rc = credentials_get_key(credentials, found->fingerprint, &admin->arena, &key);
+		rc = credentials_get_key(credentials, found.fingerprint, &admin->arena, &key);
 	credentials_close(credentials);
 	if (rc == -ENOENT)
 		return problem(STATUS_PROBLEM, "the key is in the global table only and does not "
 					       "log in; `postern tlspubkey rm` it, "
 					       "then add it again");
 	if (rc < 0)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
-	struct login_record used = {0};
-	int history_fd cleanup(close_fd) =
-	    open_history(admin, arena_cstr(&admin->arena, found->account));
-	bool known = history_fd >= 0 && login_record_last(history_fd, true, found->fingerprint,
-					    &admin->arena, &used) == 0;
+		return problem_credentials(admin, name, rc);
+	int history_fd cleanup(close_fd) = open_history(admin, name);
+	const struct shown_key shown = {
+	    .key = &key,
+	    .used = find_use(history_fd, true, key.fingerprint, key.created, &admin->arena),
+	    .state = state_name(found.complete, key.expires),
+	};
 	if (admin->json) {
-		print_key_json(&key, known ? &used : NULL);
+		print_key_json(&shown);
 		printf("\n");
 	} else {
-		print_key(&admin->arena, &key, known ? &used : NULL);
+		print_key(&admin->arena, &shown);
 	}
 	return STATUS_OK;
 }
 
-static int remove_key(struct admin *admin, const struct found_key *found)
+int verb_key_rm(struct admin *admin)
 {
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
-	int status = confirm(admin, arena_format(&admin->arena, "Remove the key %.*s of %.*s?",
-					SPAN_ARG(found->fingerprint), SPAN_ARG(found->account))
-					.p);
+	struct found_key found;
+	int keys_fd cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
+	int status = operands_check(admin, 1, 1);
+	if (status == STATUS_OK)
+		status = find_key(admin, &found);
+	if (status == STATUS_OK)
+		status = open_state(admin, "keys", &keys_fd);
 	if (status != STATUS_OK)
 		return status;
-	int rc = account_remove_key(
-	    found->keys_fd, found->account_fd, found->account, found->fingerprint, &why);
-	return rc < 0 ? problem(status_of(rc), "%s", why.data) : STATUS_OK;
+	const char *account = arena_cstr(&admin->arena, found.account);
+	status = open_account(admin, account, &fd);
+	if (status == STATUS_OK)
+		status = confirm(admin, arena_format(&admin->arena, "Remove the key %.*s of %.*s?",
+					    SPAN_ARG(found.fingerprint), SPAN_ARG(found.account))
+					    .p);
+	if (status != STATUS_OK)
+		return status;
+	int rc = account_remove_key(keys_fd, fd, found.account, found.fingerprint, &why);
+	if (is_damage(rc))
+		return problem_credentials(admin, account, rc);
+	return rc < 0 ? problem(status_of(rc), "account %s: %s", account, why.data) : STATUS_OK;
 }
 
-static void print_key(struct arena *a, const struct tls_key *key, const struct login_record *used)
+/*
+ * The key that the operand names: where the global table has it, or, when an `add` or `rm` was cut
+ * short, in the account that still has its record.
+ */
+static int find_key(struct admin *admin, struct found_key *ret)
 {
+	*ret = (struct found_key){.fingerprint = span_cstr(admin->arguments.items[0])};
+	struct keys *keys = NULL;
+	int status = open_keys(admin, &keys);
+	if (status == STATUS_OK)
+		status = find_key_owner(admin, keys, ret->fingerprint, &ret->account);
+	keys_close(keys); /* whoever changes the table opens it anew: one context per file */
+	ret->complete = span_is_set(ret->account);
+	if (status == STATUS_OK && !ret->complete)
+		status = each_account(admin, NULL, find_half, ret);
+	if (span_is_set(ret->account))
+		return STATUS_OK;
+	if (status != STATUS_OK)
+		return status;
+	return problem(STATUS_PROBLEM,
+	    "no key has the fingerprint %.*s; `postern tlspubkey list` names them",
+	    SPAN_ARG(ret->fingerprint));
+}
+
+static int find_half(struct admin *admin, const struct config_account *account, void *context)
+{
+	struct found_key *found = context;
+	const char *name = arena_cstr(&admin->arena, account->name);
+	struct credentials *credentials = NULL;
+	struct tls_key key;
+	int fd cleanup(close_fd) = -1;
+	if (span_is_set(found->account))
+		return STATUS_OK;
+	int status = open_account(admin, name, &fd);
+	if (status != STATUS_OK)
+		return status;
+	int rc = credentials_open(fd, false, &credentials);
+	if (rc == 0)
+		rc = credentials_get_key(credentials, found->fingerprint, &admin->arena, &key);
+	credentials_close(credentials);
+	if (rc == 0)
+		found->account = account->name;
+	else if (rc != -ENOENT && rc != -EINVAL) /* -EINVAL: that is no fingerprint */
+		return problem_credentials(admin, name, rc);
+	return STATUS_OK;
+}
+
+static void print_key(struct arena *a, const struct shown_key *shown)
+{
+	const struct tls_key *key = shown->key;
+	const struct login_record *used = shown->used;
 	struct str base64 cleanup(str_clear) = STR_INIT(PEM_MAX_BYTES);
-	printf("fingerprint: %.*s\ntype:        %.*s\nname:        %.*s\n",
-	    SPAN_ARG(key->fingerprint), SPAN_ARG(key->type), SPAN_ARG(key->name));
+	printf("fingerprint: %.*s\nstate:       %s\ntype:        %.*s\nname:        ",
+	    SPAN_ARG(key->fingerprint), shown->state, SPAN_ARG(key->type));
+	print_text(key->name);
+	printf("\n");
 	printf("account:     %.*s\naddress:     %.*s\n", SPAN_ARG(key->account),
 	    SPAN_ARG(key->address));
 	printf("preauth:     %s\nscope:       %s\nTLS 1.2:     %s\n", preauth_name(key->preauth),
 	    scope_name(key->scope), key->allow_tls12 ? "allowed" : "no");
-	printf("expires:     %.*s%s\n", SPAN_ARG(format_time(a, key->expires)),
-	    key->expires ? " UTC" : "");
+	printf("expires:     %.*s\n", SPAN_ARG(format_expiry(a, key->expires)));
 	printf("created:     %.*s UTC\n", SPAN_ARG(format_time(a, key->created)));
-	printf("last used:   %.*s%s", SPAN_ARG(format_time(a, used ? used->when_s : 0)),
-	    used ? " UTC" : "");
-	if (used)
-		printf(", %.*s from %.*s", SPAN_ARG(used->protocol), SPAN_ARG(used->address));
+	printf("last used:   %.*s", SPAN_ARG(format_time(a, used ? used->when_s : 0)));
+	if (used) {
+		printf(" UTC, ");
+		print_word(used->protocol);
+		printf(" from ");
+		print_word(used->address);
+	}
 	printf("\n");
 	base64_encode(key->spki, &base64);
 	printf("-----BEGIN PUBLIC KEY-----\n");
@@ -234,14 +293,15 @@ static void print_key(struct arena *a, const struct tls_key *key, const struct l
 	printf("-----END PUBLIC KEY-----\n");
 }
 
-static void print_key_json(const struct tls_key *key, const struct login_record *used)
+static void print_key_json(const struct shown_key *shown)
 {
+	const struct tls_key *key = shown->key;
 	const struct {
 		const char *label;
 		struct span text;
 	} fields[] = {{"fingerprint", key->fingerprint}, {"type", key->type}, {"name", key->name},
-	    {"account", key->account}, {"address", key->address},
-	    {"preauth", span_cstr(preauth_name(key->preauth))},
+	    {"state", span_cstr(shown->state)}, {"account", key->account},
+	    {"address", key->address}, {"preauth", span_cstr(preauth_name(key->preauth))},
 	    {"scope", span_cstr(scope_name(key->scope))}};
 	printf("{");
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -251,7 +311,7 @@ static void print_key_json(const struct tls_key *key, const struct login_record 
 	}
 	printf("\"tls12\":%s,\"expires\":%" PRId64 ",\"created\":%" PRId64,
 	    key->allow_tls12 ? "true" : "false", key->expires, key->created);
-	print_json_use(used);
+	print_json_use(shown->used);
 	printf("}");
 }
 
@@ -269,12 +329,14 @@ int verb_key_gen(struct admin *admin)
 	const char *stem = admin->arguments.items[0];
 	struct span name = span_cstr(stem);
 	name = span_from(name, span_last_index(name, '/') + 1); /* SIZE_MAX + 1 is 0 */
-	int rc = key_generate(
-	    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
+	int rc = -EINVAL;
+	if (account_key_name_is_valid(name))
+		rc = key_generate(
+		    p256 ? KEY_P256 : KEY_ED25519, name, &key, &certificate, p256 ? NULL : &seed);
 	if (rc == -EINVAL)
 		return problem(STATUS_USAGE,
-		    "the last part of STEM is the certificate's name: 1 to 64 "
-		    "characters of UTF-8");
+		    "the last part of STEM is the certificate's name: 1 to 64 characters of UTF-8, "
+		    "none of them a control character");
 	if (rc < 0)
 		return problem(status_of(rc), "the key cannot be made: %s", strerror(-rc));
 	status = write_key_files(admin, stem, str_span(&key), str_span(&certificate), pkcs12);

@@ -3,10 +3,6 @@
 #include <unistd.h>
 
 #include "admin/options.h"
-#include "base/str.h"
-#include "sys/log.h"
-
-enum { SHOWN_MAX_BYTES = 4 * LOGIN_FIELD_MAX_BYTES + 8 };
 
 struct lister {
 	struct admin *admin;
@@ -16,8 +12,8 @@ struct lister {
 
 static int list_account(struct admin *admin, const struct config_account *account, void *context);
 static int list_login(const struct login_record *r, void *context);
+static void print_login(struct admin *admin, struct span account, const struct login_record *r);
 static void print_login_json(struct span account, const struct login_record *r);
-static void print_quoted(struct span s);
 
 int verb_logins(struct admin *admin)
 {
@@ -34,10 +30,7 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	if (fd < 0)
 		return STATUS_OK; /* nobody has tried yet */
 	int rc = login_record_each(fd, wall_ms() / 1000, list_login, l);
-	if (rc < 0)
-		return problem(
-		    status_of(rc), "the history of %s cannot be read: %s", name, strerror(-rc));
-	return STATUS_OK;
+	return rc < 0 ? problem_history(admin, name, "logins.tdb", rc) : STATUS_OK;
 }
 
 static int list_login(const struct login_record *r, void *context)
@@ -47,38 +40,40 @@ static int list_login(const struct login_record *r, void *context)
 		printf("%s", l->any ? "," : "");
 		print_login_json(l->account->name, r);
 	} else {
-		printf("%.*s %.*s %s %.*s %.*s %.*s %s=",
-		    SPAN_ARG(format_time(&l->admin->arena, r->when_s)), SPAN_ARG(l->account->name),
-		    login_result_name(r->result), SPAN_ARG(r->protocol), SPAN_ARG(r->address),
-		    SPAN_ARG(r->mechanism), login_record_is_by_key(r) ? "key" : "password");
-		print_quoted(r->credential);
-		printf(" %.*s client=", SPAN_ARG(r->tls));
-		print_quoted(r->client);
-		printf("\n");
+		print_login(l->admin, l->account->name, r);
 	}
 	l->any = true;
 	return 0;
 }
 
-/* Clients choose what they are called: nothing of it reaches the terminal raw. */
-static void print_quoted(struct span s)
+/* A session that is taken over writes what it likes there. */
+static void print_login(struct admin *admin, struct span account, const struct login_record *r)
 {
-	struct str shown cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
-	log_quote(s, LOGIN_FIELD_MAX_BYTES, &shown);
-	printf("\"%s\"", shown.data);
+	const struct span words[] = {r->protocol, r->address, r->mechanism};
+	printf("%.*s %.*s %s", SPAN_ARG(format_time(&admin->arena, r->when_s)), SPAN_ARG(account),
+	    login_result_name(r->result));
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		printf(" ");
+		print_word(words[i]);
+	}
+	printf(" %s=", login_record_is_by_key(r) ? "key" : "password");
+	print_quoted(r->credential);
+	printf(" tls=");
+	print_quoted(r->tls);
+	printf(" client=");
+	print_quoted(r->client);
+	printf("\n");
 }
 
 static void print_login_json(struct span account, const struct login_record *r)
 {
-	struct str client cleanup(str_clear) = STR_INIT(SHOWN_MAX_BYTES);
-	log_quote(r->client, LOGIN_FIELD_MAX_BYTES, &client); /* JSON is UTF-8 */
 	const struct {
 		const char *label;
 		struct span text;
 	} fields[] = {{"account", account}, {"result", span_cstr(login_result_name(r->result))},
 	    {"protocol", r->protocol}, {"address", r->address}, {"mechanism", r->mechanism},
 	    {login_record_is_by_key(r) ? "key" : "password", r->credential}, {"tls", r->tls},
-	    {"client", str_span(&client)}};
+	    {"client", r->client}};
 	printf("{\"when\":%" PRId64, r->when_s);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		printf(",\"%s\":", fields[i].label);

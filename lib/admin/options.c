@@ -63,13 +63,41 @@ const char *scope_name(unsigned scope)
 	return scope == SCOPE_IMAP ? "imap" : scope == SCOPE_SUBMISSION ? "submission" : "both";
 }
 
+struct span format_expiry(struct arena *a, int64_t expires_s)
+{
+	if (expires_s != 0 && expires_s % SECONDS_A_DAY == 0) /* the end of the day before */
+		return span_sub(format_time(a, expires_s - 1), 0, sizeof("2027-12-31") - 1);
+	struct span time = format_time(a, expires_s), date, clock;
+	return span_cut(time, ' ', &date, &clock)
+		   ? arena_format(a, "%.*sT%.*sZ", SPAN_ARG(date), SPAN_ARG(clock))
+		   : time;
+}
+
+const char *state_name(bool complete, int64_t expires_s)
+{
+	bool expired = expires_s != 0 && wall_ms() / 1000 >= expires_s;
+	return !complete ? "incomplete" : expired ? "expired" : "active";
+}
+
+const struct login_record *find_use(
+    int history_fd, bool is_key, struct span credential, int64_t created_s, struct arena *a)
+{
+	struct login_record *used = ARENA_NEW(a, struct login_record);
+	if (history_fd < 0 || login_record_last(history_fd, is_key, credential, a, used) < 0 ||
+	    used->when_s < created_s)
+		return NULL;
+	return used;
+}
+
 void print_use(struct arena *a, const struct login_record *used)
 {
-	if (used)
-		printf("used=%.*s by %.*s from %.*s", SPAN_ARG(format_time(a, used->when_s)),
-		    SPAN_ARG(used->protocol), SPAN_ARG(used->address));
-	else
-		printf("used=never");
+	printf("%.*s", SPAN_ARG(format_time(a, used ? used->when_s : 0)));
+	if (!used)
+		return;
+	printf(" by ");
+	print_word(used->protocol);
+	printf(" from ");
+	print_word(used->address);
 }
 
 void print_json_use(const struct login_record *used)

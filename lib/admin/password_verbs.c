@@ -60,12 +60,14 @@ static int confirm_rehash(struct admin *admin, const char *name)
 		rc = credentials_each_password(c, name_password, &names);
 	credentials_close(c);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "the account's credentials cannot be read: %s", strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	if (names.n == 0)
 		return STATUS_OK;
-	fprintf(stderr, "these app passwords of %s stop working: %s\n", name, names.data);
-	return confirm(admin, "Go on?");
+	struct span sentence = arena_format(
+	    &admin->arena, "These app passwords of %s stop working: %s.", name, names.data);
+	if (admin->yes) /* they do not stand on the command line */
+		fprintf(stderr, "%.*s\n", SPAN_ARG(sentence));
+	return confirm(admin, arena_format(&admin->arena, "%.*s Go on?", SPAN_ARG(sentence)).p);
 }
 
 static int name_password(const struct password *p, void *context)
@@ -99,7 +101,7 @@ int verb_apppassword_add(struct admin *admin)
 	p.cram_md5 = account.cram_md5;
 	if (!account_password_name_is_valid(p.name))
 		return problem(STATUS_USAGE,
-		    "the name of a password has 1 to %d bytes, and no control characters",
+		    "the name of a password has 1 to %d bytes of UTF-8, and no control characters",
 		    PASSWORD_NAME_MAX_BYTES);
 	int rc = credentials_open(fd, false, &c);
 	if (rc == 0)
@@ -140,8 +142,7 @@ static int list_account(struct admin *admin, const struct config_account *accoun
 	credentials_close(c);
 	close_fd(&l->history_fd);
 	if (rc < 0 && rc != -ENOENT)
-		return problem(
-		    status_of(rc), "%s's credentials cannot be read: %s", name, strerror(-rc));
+		return problem_credentials(admin, name, rc);
 	return STATUS_OK;
 }
 
@@ -149,26 +150,26 @@ static int list_password(const struct password *p, void *context)
 {
 	struct lister *l = context;
 	struct arena *a = &l->admin->arena;
-	struct login_record used = {0};
 	if (p->name.n == 0)
 		return 0; /* the account's own */
-	bool known =
-	    l->history_fd >= 0 && login_record_last(l->history_fd, false, p->name, a, &used) == 0;
+	const struct login_record *used = find_use(l->history_fd, false, p->name, p->created, a);
 	if (l->admin->json) {
 		printf("%s{\"account\":", l->any ? "," : "");
 		print_json_string(l->account->name);
 		printf(",\"name\":");
 		print_json_string(p->name);
-		printf(",\"scope\":\"%s\",\"expires\":%" PRId64 ",\"created\":%" PRId64,
-		    scope_name(p->scope), p->expires, p->created);
-		print_json_use(known ? &used : NULL);
+		printf(",\"state\":\"%s\",\"scope\":\"%s\",\"expires\":%" PRId64
+		       ",\"created\":%" PRId64,
+		    state_name(true, p->expires), scope_name(p->scope), p->expires, p->created);
+		print_json_use(used);
 		printf("}");
 	} else {
-		printf("%.*s \"%.*s\" scope=%s created=%.10s expires=%.10s ",
-		    SPAN_ARG(l->account->name), SPAN_ARG(p->name), scope_name(p->scope),
-		    format_time(a, p->created).p,
-		    format_time(a, p->expires ? p->expires - 1 : 0).p);
-		print_use(a, known ? &used : NULL);
+		printf("%.*s ", SPAN_ARG(l->account->name));
+		print_quoted(p->name);
+		printf(" state=%s scope=%s created=%.10s expires=%.*s used=",
+		    state_name(true, p->expires), scope_name(p->scope),
+		    format_time(a, p->created).p, SPAN_ARG(format_expiry(a, p->expires)));
+		print_use(a, used);
 		printf("\n");
 	}
 	l->any = true;
@@ -179,6 +180,8 @@ int verb_apppassword_rm(struct admin *admin)
 {
 	struct str why cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
 	struct config_account account;
+	struct credentials *c = NULL;
+	struct password old;
 	int fd cleanup(close_fd) = -1;
 	int status = operands_check(admin, 2, 2);
 	if (status == STATUS_OK)
@@ -187,16 +190,28 @@ int verb_apppassword_rm(struct admin *admin)
 		status = open_account(admin, admin->arguments.items[0], &fd);
 	if (status != STATUS_OK)
 		return status;
-	struct span name = span_cstr(admin->arguments.items[1]);
-	if (name.n == 0)
+	const char *account_name = admin->arguments.items[0], *name = admin->arguments.items[1];
+	if (!*name)
 		return problem(STATUS_USAGE, "an app password has a name");
-	status =
-	    confirm(admin, arena_format(&admin->arena, "Remove the app password \"%.*s\" of %.*s?",
-			       SPAN_ARG(name), SPAN_ARG(account.name))
-			       .p);
-	if (status != STATUS_OK)
-		return status;
-	int rc = account_remove_password(fd, name, &why);
-	return rc < 0 ? problem(rc == -ENOENT ? STATUS_PROBLEM : status_of(rc), "%s", why.data)
+	int rc = credentials_open(fd, false, &c);
+	if (rc == 0)
+		rc = credentials_get_password(c, span_cstr(name), &admin->arena, &old);
+	credentials_close(c);
+	if (rc == 0) {
+		status =
+		    confirm(admin, arena_format(&admin->arena,
+				       "Remove the app password \"%s\" of %s?", name, account_name)
+				       .p);
+		if (status != STATUS_OK)
+			return status;
+		rc = account_remove_password(fd, span_cstr(name), &why);
+	}
+	if (rc == -ENOENT)
+		return problem(STATUS_PROBLEM,
+		    "%s has no app password \"%s\"; `postern apppassword list %s` names them",
+		    account_name, name, account_name);
+	if (is_damage(rc) || (rc < 0 && why.n == 0))
+		return problem_credentials(admin, account_name, rc);
+	return rc < 0 ? problem(status_of(rc), "account %s: %s", account_name, why.data)
 		      : STATUS_OK;
 }

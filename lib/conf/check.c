@@ -278,7 +278,7 @@ static bool read_file(
 	explicit_bzero(buffer, sizeof(buffer));
 	close_fd(&fd);
 	if (error)
-		report_error(report, place, "%s cannot be read: %s", name, strerror(error));
+		report_unreadable(report, place, path, -error);
 	return error == 0;
 }
 

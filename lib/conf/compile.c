@@ -1,7 +1,6 @@
 #include "conf/compile.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,18 +9,20 @@
 #include "conf/record.h"
 #include "db/db.h"
 #include "io/file.h"
+#include "io/lock.h"
 
 #define TABLE_NAME "config.tdb"
 #define NEW_NAME "config.tdb.new"
+#define NOT_MADE "cannot be made or opened"
 
-enum { STATE_MODE = 0700, RUN_MODE = 0755 };
+enum { STATE_MODE = 0700, RUN_MODE = 0755, APPLY_WAIT_MS = 10000 };
 
 struct apply {
 	const struct paths *paths;
 	const struct config_draft *draft;
 	struct arena *arena;
 	struct config_report *report;
-	int state_fd, config_fd, accounts_fd;
+	int lock_fd, state_fd, config_fd, accounts_fd;
 	struct changed *changed;    /* whose live sessions are to look again */
 	const struct span *current; /* names of the draft's accounts, sorted */
 };
@@ -31,11 +32,14 @@ struct changed {
 	struct changed *next;
 };
 
+static int lock_table(struct apply *w);
+static int make_table_folder(struct apply *w);
 static int apply_draft(struct apply *w);
 static int make_folders(struct apply *w);
 static int make_account_folders(struct apply *w, const char *folder, mode_t mode);
 static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode, int *ret_fd);
-static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd);
+static int make_path(
+    struct apply *w, const char *path, mode_t mode, const char *if_not, int *ret_fd);
 static int write_table(struct apply *w);
 static int write_records(const struct config_draft *d, struct db *db);
 static int write_accounts(const struct config_draft *d, struct db *db, struct str *value);
@@ -79,32 +83,68 @@ void config_check(const struct paths *p, const struct config_extra *extra, struc
 int config_apply(
     const struct paths *p, struct arena *a, struct config_report *report, struct config_draft *ret)
 {
-	config_check(p, NULL, a, report, ret);
-	if (report->error_count > 0)
-		return -EINVAL;
 	struct apply w = {.paths = p,
 	    .draft = ret,
 	    .arena = a,
 	    .report = report,
+	    .lock_fd = -1,
 	    .state_fd = -1,
 	    .config_fd = -1,
 	    .accounts_fd = -1};
-	int rc = apply_draft(&w);
+	struct config_report before = *report;
+	*ret = (struct config_draft){0};
+	int rc = lock_table(&w);
+	if (rc == -ENOENT) { /* the first apply: for mistakes no folder is made */
+		config_check(p, NULL, a, report, ret);
+		if (report->error_count > 0)
+			return -EINVAL;
+		*report = before;
+		rc = make_table_folder(&w);
+		if (rc == 0)
+			rc = lock_table(&w);
+	}
+	/* Read under the lock: no apply that has read an older text comes later. */
+	if (rc == 0)
+		config_check(p, NULL, a, report, ret);
+	if (rc == 0)
+		rc = report->error_count > 0 ? -EINVAL : apply_draft(&w);
 	close_fd(&w.accounts_fd);
 	close_fd(&w.config_fd);
 	close_fd(&w.state_fd);
+	close_fd(&w.lock_fd);
 	return rc;
+}
+
+/* -ENOENT: there is no folder for the table yet, which is not reported. */
+static int lock_table(struct apply *w)
+{
+	struct span path = arena_format(w->arena, "%s/config", w->paths->state);
+	int rc = folder_open(AT_FDCWD, path.p, &w->lock_fd);
+	if (rc < 0)
+		return rc == -ENOENT ? rc : fail(w, rc, "cannot be opened", path.p);
+	rc = lock_exclusive(w->lock_fd, APPLY_WAIT_MS);
+	if (rc == -EBUSY)
+		report_error(w->report, (struct config_place){path, 0},
+		    "another `postern config apply` has not ended for %d seconds; when it has, run "
+		    "`postern config apply`",
+		    APPLY_WAIT_MS / 1000);
+	else if (rc < 0)
+		return fail(w, rc, "cannot be locked", path.p);
+	return rc;
+}
+
+static int make_table_folder(struct apply *w)
+{
+	int fd cleanup(close_fd) = -1;
+	int rc = make_path(w, w->paths->state, STATE_MODE, NOT_MADE, &fd);
+	return rc < 0 ? rc : make_folder(w, fd, "config", STATE_MODE, NULL);
 }
 
 static int apply_draft(struct apply *w)
 {
 	int rc = make_folders(w);
-	if (rc < 0)
-		return rc;
-	if (flock(w->config_fd, LOCK_EX | LOCK_NB) < 0) /* until the fd is closed */
-		return fail(w, errno == EWOULDBLOCK ? -EBUSY : -errno,
-		    "another `postern config apply` is running", w->paths->state);
-	rc = find_changed(w);
+	if (rc == 0)
+		rc = find_changed(w);
 	if (rc == 0)
 		rc = write_table(w);
 	for (const struct changed *c = w->changed; rc == 0 && c; c = c->next)
@@ -117,7 +157,7 @@ static int make_folders(struct apply *w)
 	static const char *const plain[] = {
 	    "keys", "queue", "queue/incoming", "queue/wake", "queue/msg", "queue/bad"};
 	int run_fd cleanup(close_fd) = -1;
-	int rc = make_path(w, w->paths->state, STATE_MODE, &w->state_fd);
+	int rc = make_path(w, w->paths->state, STATE_MODE, NOT_MADE, &w->state_fd);
 	if (rc == 0)
 		rc = make_folder(w, w->state_fd, "config", STATE_MODE, &w->config_fd);
 	if (rc == 0)
@@ -133,7 +173,10 @@ static int make_folders(struct apply *w)
 	if (rc == 0)
 		rc = make_account_folders(w, "queue/incoming", STATE_MODE);
 	if (rc == 0)
-		rc = make_path(w, w->paths->run, RUN_MODE, &run_fd);
+		rc = make_path(w, w->paths->run, RUN_MODE,
+		    "cannot be made or opened (`systemd-tmpfiles --create`, as root, makes "
+		    "/run/postern)",
+		    &run_fd);
 	if (rc == 0)
 		rc = make_folder(w, run_fd, "state", STATE_MODE, NULL);
 	return rc;
@@ -159,7 +202,7 @@ static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode
 	int fd cleanup(close_fd) = -1;
 	int rc = folder_make(dirfd, name, mode, &fd);
 	if (rc < 0)
-		return fail(w, rc, "cannot be made or opened", name);
+		return fail(w, rc, NOT_MADE, name);
 	if (ret_fd) {
 		*ret_fd = fd;
 		fd = -1;
@@ -167,7 +210,8 @@ static int make_folder(struct apply *w, int dirfd, const char *name, mode_t mode
 	return 0;
 }
 
-static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd)
+static int make_path(
+    struct apply *w, const char *path, mode_t mode, const char *if_not, int *ret_fd)
 {
 	if (folder_open(AT_FDCWD, path, ret_fd) == 0)
 		return 0;
@@ -180,7 +224,7 @@ static int make_path(struct apply *w, const char *path, mode_t mode, int *ret_fd
 	if (rc == 0)
 		rc = folder_make(
 		    parent_fd, slash == SIZE_MAX ? path : path + slash + 1, mode, ret_fd);
-	return rc < 0 ? fail(w, rc, "cannot be made or opened", path) : 0;
+	return rc < 0 ? fail(w, rc, if_not, path) : 0;
 }
 
 static int write_table(struct apply *w)

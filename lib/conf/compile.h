@@ -23,7 +23,8 @@ void config_check(const struct paths *p, const struct config_extra *extra, struc
  * config_check(), then makes the folders of the state and of new accounts, writes the table, and
  * touches `changes` of each account whose record changed or that is configured no longer. Whatever
  * fails is in the report, too.
- * -EINVAL: the configuration has errors, and nothing was changed; -EBUSY: another apply runs.
+ * -EINVAL: the configuration has errors, and nothing was changed; -EBUSY: another apply runs, and did
+ * so for ten seconds.
  */
 must_use int config_apply(
     const struct paths *p, struct arena *a, struct config_report *report, struct config_draft *ret);

@@ -5,11 +5,21 @@
 #include "conf/record.h"
 #include "db/db.h"
 
+enum { NAMES_FIRST = 64 };
+
 struct config {
 	struct db *db;
 	struct str value; /* of the last look-up */
 };
 
+struct names {
+	struct arena *arena;
+	struct span *items;
+	size_t count, allocated;
+};
+
+static int add_name(struct span key, struct span value, void *context);
+static int compare_names(const void *a, const void *b);
 static int check_format(struct config *c);
 static int fetch(struct config *c, char kind, struct span name, struct arena *a, struct span *ret);
 static int find_owner(struct config *c, struct span local, struct span domain, struct arena *a,
@@ -57,6 +67,44 @@ int config_account(struct config *c, struct span name, struct arena *a, struct c
 	struct span record = SPAN_NONE;
 	int rc = fetch(c, 'A', name, a, &record);
 	return rc < 0 ? rc : record_read_account(record, a, ret);
+}
+
+int config_account_names(
+    struct config *c, struct arena *a, const struct span **ret, size_t *ret_count)
+{
+	struct names names = {.arena = a};
+	int rc = db_each(c->db, add_name, &names);
+	if (rc < 0)
+		return rc;
+	if (names.count > 0)
+		qsort(names.items, names.count, sizeof(*names.items), compare_names);
+	*ret = names.items;
+	*ret_count = names.count;
+	return 0;
+}
+
+static int add_name(struct span key, struct span value, void *context)
+{
+	(void)value;
+	struct names *n = context;
+	if (!span_starts_with(key, SPAN("A")))
+		return 0;
+	if (n->count == n->allocated) {
+		size_t more = n->allocated ? 2 * n->allocated : NAMES_FIRST;
+		struct span *items = ARENA_ARRAY(n->arena, struct span, more);
+		if (n->count > 0)
+			memcpy(items, n->items, n->count * sizeof(*items));
+		n->items = items;
+		n->allocated = more;
+	}
+	n->items[n->count++] = arena_span(n->arena, span_from(key, 1));
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct span *left = a, *right = b;
+	return span_compare(*left, *right);
 }
 
 int config_domain(struct config *c, struct span name, struct arena *a, struct config_domain *ret)

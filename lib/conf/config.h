@@ -52,6 +52,9 @@ struct config_account {
 };
 must_use int config_account(
     struct config *c, struct span name, struct arena *a, struct config_account *ret);
+/* Of all accounts, sorted; for `postern`, which lists them. */
+must_use int config_account_names(
+    struct config *c, struct arena *a, const struct span **ret, size_t *ret_count);
 /*
  * The account that owns the address (any spelling; "+tag" ignored, catch-all, case rules of the
  * domain). *ret_canonical: the configured spelling, with A-label domain. -ENOENT: nobody here;

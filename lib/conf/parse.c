@@ -57,8 +57,7 @@ void config_parse(const char *etc, struct span extra_path, struct span extra_tex
 	root->place.file = path;
 	int fd = open(etc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		report_error(
-		    report, (struct config_place){path, 0}, "cannot be read: %s", strerror(errno));
+		report_unreadable(report, (struct config_place){path, 0}, SPAN_NONE, -errno);
 		return;
 	}
 	struct arena options cleanup(arena_clear) = {0};
@@ -125,12 +124,12 @@ static void parse_folder(struct parse *p, cfg_t *cfg, const char *etc, int etc_f
 	int fd = openat(etc_fd, "conf.d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno != ENOENT)
-			report_error(p->report, place, "cannot be read: %s", strerror(errno));
+			report_unreadable(p->report, place, SPAN_NONE, -errno);
 		return;
 	}
 	DIR *folder = fdopendir(fd);
 	if (!folder) {
-		report_error(p->report, place, "cannot be read: %s", strerror(errno));
+		report_unreadable(p->report, place, SPAN_NONE, -errno);
 		close_fd(&fd);
 		return;
 	}
@@ -157,12 +156,13 @@ static void parse_file(struct parse *p, cfg_t *cfg, int dirfd, const char *name,
 {
 	struct str text cleanup(str_clear) = STR_INIT(CONFIG_FILE_MAX_BYTES);
 	int rc = file_read(dirfd, name, &text);
-	if (rc < 0) {
-		report_error(p->report, (struct config_place){path, 0}, "cannot be read: %s",
-		    rc == -ELOOP ? "it is a symbolic link" : strerror(-rc));
-		return;
-	}
-	parse_text(p, cfg, str_span(&text), path);
+	struct config_place place = {path, 0};
+	if (rc == -ELOOP)
+		report_error(p->report, place, "cannot be read: it is a symbolic link");
+	else if (rc < 0)
+		report_unreadable(p->report, place, SPAN_NONE, rc);
+	else
+		parse_text(p, cfg, str_span(&text), path);
 }
 
 static void parse_text(struct parse *p, cfg_t *cfg, struct span text, struct span path)

@@ -1,5 +1,8 @@
 #include "conf/report.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include "base/str.h"
 
 enum { SENTENCE_MAX_BYTES = 8192, MESSAGES_FIRST = 16 };
@@ -22,6 +25,14 @@ void report_warning(struct config_report *r, struct config_place place, const ch
 	va_start(args, format);
 	add(r, CONFIG_WARNING, place, format, args);
 	va_end(args);
+}
+
+void report_unreadable(
+    struct config_report *r, struct config_place place, struct span path, int error)
+{
+	const struct passwd *user = error == -EACCES ? getpwuid(geteuid()) : NULL;
+	report_error(r, place, "%.*s%scannot be read%s%s: %s", SPAN_ARG(path), path.n ? " " : "",
+	    user ? " by user " : "", user ? user->pw_name : "", strerror(-error));
 }
 
 struct span report_place(struct arena *a, struct config_place place)

@@ -8,6 +8,7 @@
 #include <tdb.h>
 
 #include "io/file.h"
+#include "io/lock.h"
 
 /*
  * Deadlines. libtdb waits in fcntl(F_SETLKW), which a stopped process could make last for ever.
@@ -17,7 +18,6 @@
  * and libtdb's unlock releases it. The offsets are part of the file format.
  */
 enum { LOCK_OPEN = 0, LOCK_TRANSACTION = 8, LOCK_ALL_RECORDS = 168 };
-enum { LOCK_SLEEP_FIRST_US = 100, LOCK_SLEEP_MAX_US = 4000 };
 enum { CHAINS_MIN = 131, CHAINS_MAX = 131071, RECORDS_PER_CHAIN = 4 };
 
 struct db {
@@ -27,16 +27,10 @@ struct db {
 	bool alarmed; /* libtdb has logged something fatal since this was last cleared */
 };
 
-struct lock_wait {
-	int64_t deadline_ms;
-	unsigned sleep_us;
-};
-
 static int create(int dirfd, const char *name, enum db_kind kind, uint32_t expected_records);
 static int look_before_opening(int dirfd, const char *name);
 static int open_existing(
     int dirfd, const char *name, enum db_kind kind, enum db_access access, struct db **ret);
-static bool wait_again(struct lock_wait *wait);
 static int look_up(struct span key, struct span value, void *context);
 static bool lock_is_taken(struct db *db);
 static int wait_for_range(int fd, short type, off_t start, off_t bytes);
@@ -319,7 +313,7 @@ int db_read_begin(struct db *db)
 		while (tdb_lockall_read_nonblock(db->tdb) < 0)
 			if (!lock_is_taken(db))
 				return error_of(db);
-			else if (!wait_again(&wait))
+			else if (!lock_wait_again(&wait, DB_LOCK_MS))
 				return -EBUSY;
 	}
 	db->readers++;
@@ -341,7 +335,7 @@ int db_begin(struct db *db)
 	while (tdb_transaction_start_nonblock(db->tdb) < 0)
 		if (!lock_is_taken(db))
 			return error_of(db);
-		else if (!wait_again(&wait))
+		else if (!lock_wait_again(&wait, DB_LOCK_MS))
 			return -EBUSY;
 	return 0;
 }
@@ -422,20 +416,6 @@ static int look_up(struct span key, struct span value, void *context)
 	return tdb_exists(db->tdb, data_of(key)) ? 0 : -EUCLEAN;
 }
 
-/* Sleeps a little, longer each time; false once DB_LOCK_MS are over. Starts from a zeroed struct. */
-static bool wait_again(struct lock_wait *wait)
-{
-	int64_t now_ms = monotonic_ms();
-	if (wait->sleep_us == 0)
-		*wait = (struct lock_wait){now_ms + DB_LOCK_MS, LOCK_SLEEP_FIRST_US};
-	else if (now_ms >= wait->deadline_ms)
-		return false;
-	struct timespec pause = {0, (long)wait->sleep_us * 1000};
-	(void)nanosleep(&pause, NULL); /* woken early by a signal is fine */
-	wait->sleep_us = MIN(wait->sleep_us * 2, (unsigned)LOCK_SLEEP_MAX_US);
-	return true;
-}
-
 static bool lock_is_taken(struct db *db)
 {
 	enum TDB_ERROR error = tdb_error(db->tdb);
@@ -451,7 +431,7 @@ static int wait_for_range(int fd, short type, off_t start, off_t bytes)
 	while (fcntl(fd, F_SETLK, &range) < 0) {
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return -errno;
-		if (!wait_again(&wait))
+		if (!lock_wait_again(&wait, DB_LOCK_MS))
 			return -EBUSY;
 	}
 	return 0;
@@ -466,7 +446,7 @@ static int lock_chain(struct db *db, TDB_DATA key, bool write)
 		      : tdb_chainlock_read_nonblock(db->tdb, key)) < 0)
 		if (!lock_is_taken(db))
 			return error_of(db);
-		else if (!wait_again(&wait))
+		else if (!lock_wait_again(&wait, DB_LOCK_MS))
 			return -EBUSY;
 	return 0;
 }

@@ -11,6 +11,7 @@
 enum { TEMPORARY_RANDOM_CHARS = 16 };
 
 static int folder_list(int dirfd, DIR **ret);
+static int keep_owner(int fd, int dirfd, const char *name, mode_t mode);
 
 int folder_open(int dirfd, const char *path, int *ret_fd)
 {
@@ -103,7 +104,9 @@ int file_replace(int dirfd, const char *name, struct span contents, mode_t mode)
 	    openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	int error = fd_write_all(fd, contents);
+	int error = keep_owner(fd, dirfd, name, mode);
+	if (!error)
+		error = fd_write_all(fd, contents);
 	if (!error && fsync(fd) < 0)
 		error = -errno;
 	if (close(fd) < 0 && !error)
@@ -113,6 +116,24 @@ int file_replace(int dirfd, const char *name, struct span contents, mode_t mode)
 	if (error)
 		(void)unlinkat(dirfd, temporary, 0); /* the first error is the one that counts */
 	return error;
+}
+
+/* Before anything is written: a secret is at no time open to more people than it was. */
+static int keep_owner(int fd, int dirfd, const char *name, mode_t mode)
+{
+	struct stat old, made;
+	if (fstatat(dirfd, name, &old, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return -errno;
+	} else if (S_ISREG(old.st_mode)) {
+		mode = old.st_mode & 07777;
+		if (fstat(fd, &made) < 0)
+			return -errno;
+		if ((old.st_uid != made.st_uid || old.st_gid != made.st_gid) &&
+		    fchown(fd, old.st_uid, old.st_gid) < 0)
+			return -errno;
+	}
+	return fchmod(fd, mode) == 0 ? 0 : -errno;
 }
 
 int file_rename(int dirfd, const char *from, const char *to)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/utf8.h"
 
 enum {
 	FACILITY_MAIL = 2 << 3,
@@ -22,7 +23,6 @@ static struct {
 
 static int connect_syslog(void);
 static void put_header(enum log_level level, struct str *line);
-static size_t utf8_length(struct span s);
 
 void log_open(const char *program, bool use_stderr)
 {
@@ -119,12 +119,12 @@ static void quote(struct span s, size_t max, const char *escaped, struct str *ou
 	struct span rest = span_sub(s, 0, max);
 
 	while (rest.n) {
-		unsigned char c = (unsigned char)rest.p[0];
-		size_t n = utf8_length(rest);
-		if (n > 1 || (n == 1 && !ascii_is_control(c) && !strchr(escaped, c))) {
+		uint32_t point;
+		size_t n = utf8_decode(rest, &point);
+		if (n > 0 && !utf8_is_control(point) && !(n == 1 && strchr(escaped, (int)point))) {
 			str_append(out, span_sub(rest, 0, n));
 		} else {
-			str_format(out, "\\x%02x", c);
+			str_format(out, "\\x%02x", (unsigned char)rest.p[0]);
 			n = 1;
 		}
 		rest = span_from(rest, n);
@@ -141,29 +141,4 @@ void log_quote(struct span s, size_t max, struct str *out)
 void log_quote_word(struct span s, size_t max, struct str *out)
 {
 	quote(s, max, "\\\" <>", out);
-}
-
-/*
- * Length of the well-formed UTF-8 character (RFC 3629 §4) at the front that may stand in a log: not
- * overlong, no surrogate, no C1 control character. 0: none.
- */
-static size_t utf8_length(struct span s)
-{
-	static const uint32_t smallest[5] = {0, 0, 0xa0, 0x800, 0x10000};
-	unsigned char c = (unsigned char)s.p[0];
-	size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-	if (n <= 1)
-		return n;
-	if (s.n < n)
-		return 0;
-	uint32_t point = c & (0xffU >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		unsigned char next = (unsigned char)s.p[i];
-		if ((next & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (next & 0x3f);
-	}
-	bool good = point >= smallest[n] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff);
-	return good ? n : 0;
 }

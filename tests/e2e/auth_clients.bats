@@ -380,6 +380,42 @@ in_guide() {
 	logged_in_by EXTERNAL
 }
 
+# as_typed LINES…: commands of the page in this folder, with this instance's `postern`
+as_typed() {
+	mkdir -p "$HOME/bin"
+	printf '#!/bin/sh\nexec %s "$@"\n' "$POSTERN" >"$HOME/bin/postern"
+	chmod +x "$HOME/bin/postern"
+	[ -n "$1" ]
+	PATH=$HOME/bin:$PATH succeed bash -ec "${1// anna/ user}"
+}
+
+@test "doc/clients.md: postern and openssl as they stand there" {
+	cd "$HOME" || return 1
+	as_typed "$(in_guide "postern tlspubkey gen")"
+	passphrase=$(sed -n 's/^passphrase: *//p' <<<"$output")
+	succeed curl -s --cacert "$CA" --cert-type P12 --cert "laptop.p12:$passphrase" "imaps://localhost:$IMAPS/INBOX"
+	logged_in_by TLS-KEY
+	[[ $($POSTERN tlspubkey list user) == *" user@localhost "*' "laptop"'* ]]
+	openssl list -providers -provider legacy >/dev/null # which -legacy needs
+	succeed "$BATS_TEST_DIRNAME/../tools/on_terminal.py" 'Enter Export Password:' 'secret\n' 'Verifying' 'secret\n' -- \
+		bash -c "$(in_guide "openssl pkcs12")"
+	succeed openssl pkcs12 -legacy -in laptop-old.p12 -passin pass:secret -passout pass:secret -info
+	[[ $output == *"pbeWithSHA1And3-KeyTripleDES-CBC"*"friendlyName: laptop"*"BEGIN ENCRYPTED PRIVATE KEY"* ]]
+	fingerprint=$("$BUILD/bin/postern" tlspubkey gen --p256 stranger | sed -n 's/^fingerprint: *//p')
+	succeed curl -s --cacert "$CA" --cert stranger.pem -u "user@localhost:$PASSWORD" "imaps://localhost:$IMAPS/INBOX"
+	mapfile -t commands < <(in_guide "postern tlspubkey pending" | grep ^postern)
+	[ ${#commands[@]} -eq 2 ]
+	as_typed "${commands[0]}"
+	[[ $output == *"$fingerprint "* ]]
+	as_typed "${commands[1]/FINGERPRINT/$fingerprint}"
+	BEGIN=$(wc -l <"$DIR/log")
+	succeed curl -s --cacert "$CA" --cert stranger.pem "imaps://localhost:$IMAPS/INBOX"
+	logged_in_by TLS-KEY
+	as_typed "$(grep -o 'postern apppassword add [^`]*' "$BATS_TEST_DIRNAME/../../doc/clients.md")"
+	[ "${#output}" -eq 20 ]
+	succeed curl -s --cacert "$CA" -u "user@localhost:$output" "imaps://localhost:$IMAPS/INBOX"
+}
+
 # Last: it changes what the server offers.
 @test "gsasl, swaks: CRAM-MD5 where server and account have it" {
 	echo 'sasl-mechanisms = {EXTERNAL, SCRAM-SHA-256, CRAM-MD5, PLAIN}' >>"$DIR/postern.conf"

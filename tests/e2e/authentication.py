@@ -58,7 +58,7 @@ def several_keys():
             logged_in(c)
         with Connection("submission", key) as c:
             logged_in(c, address)
-    postern("tlspubkey", "rm", fingerprint("second"))
+    postern("tlspubkey", "rm", "--yes", fingerprint("second"))
     with Connection("imap", "second") as c:
         assert c.greeting.startswith("* OK"), c.greeting
         assert fingerprint("second") in c.end(c.begin("EXTERNAL", b""), "alert")
@@ -509,7 +509,7 @@ def register_late(*options):
 
 
 def remove_late():
-    postern("tlspubkey", "rm", fingerprint("late"))
+    postern("tlspubkey", "rm", "--yes", fingerprint("late"))
 
 
 def withdrawn_before_login():
@@ -623,7 +623,7 @@ def resumption():
     """No ticket is given, none is taken, and a removed key is out at once."""
     for removed in False, True:
         if removed:
-            postern("tlspubkey", "rm", fingerprint("removed"))
+            postern("tlspubkey", "rm", "--yes", fingerprint("removed"))
         for tls12 in False, True:
             for tickets in True, False:
                 context = ssl.create_default_context(cafile=f"{INSTANCE}/server.pem")

@@ -499,7 +499,7 @@ def live_revocation():
     with Peer("imap", "--implicit-tls", key="revoked") as c:
         fingerprint = c.expect(None, "SERVE", "account=bob").split("key=")[1].split()[0]
         c.expect("VALID", "ok")
-        subprocess.run([f"{BUILD}/bin/postern", "--instance", INSTANCE, "tlspubkey", "rm",
+        subprocess.run([f"{BUILD}/bin/postern", "--instance", INSTANCE, "tlspubkey", "rm", "--yes",
                         fingerprint], check=True)
         c.expect("VALID", "unknown-key")
 

@@ -263,7 +263,7 @@ def pending():
     with connect("imap", key="bob", tls12=True) as c:
         c.end(plain(c, ALICE, RIGHT), "ok")
     assert postern("tlspubkey", "pending") == ""
-    postern("tlspubkey", "rm", fingerprint)
+    postern("tlspubkey", "rm", "--yes", fingerprint)
 
 
 def pending_bounds():
@@ -417,7 +417,7 @@ def scram_sha_512():
                 c.end(scram(c, "SCRAM-SHA-512", ALICE, password)[1], "ok")
         with connect(protocol, options=("--sasl-mechanisms", "PLAIN,SCRAM-SHA-256")) as c:
             c.end(c.begin("SCRAM-SHA-512", b"n,,n=x,r=y"), "not-offered")
-    postern("apppassword", "rm", "alice", "strong")
+    postern("apppassword", "rm", "--yes", "alice", "strong")
 
 
 def history():

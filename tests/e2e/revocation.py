@@ -23,7 +23,7 @@ def postern(*arguments, stdin=b""):
 
 def register(key, address, *options):
     with open(f"{KEYS}/{key}.certificate.pem", "rb") as f:
-        return postern("tlspubkey", "add", *options, address, stdin=f.read()).strip()
+        return postern("tlspubkey", "add", "--replace", *options, address, stdin=f.read()).strip()
 
 
 def in_seconds(seconds):
@@ -168,7 +168,7 @@ def in_the_middle():
             while word not in (line := c.line()):
                 assert line, f"no {word}"
         time.sleep(0.3)  # until it waits for more
-        postern("tlspubkey", "rm", fingerprint("carol"))
+        postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
         c.send(rest)
         register("carol", "carol@example.org")
     for what, (begun, rest) in BEGUN_IMAP.items():
@@ -195,13 +195,13 @@ def trickling():
             c.send(begun)
             with Trickle(c, 1000 * "x"):
                 time.sleep(0.5)
-                postern("tlspubkey", "rm", fingerprint("carol"))
+                postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
                 assert c.must_end("withdrawn") < 2
         register("carol", "carol@example.org")
     with Submission(key="carol") as c:
         with Trickle(c, 1000 * "x"):
             time.sleep(0.5)
-            postern("tlspubkey", "rm", fingerprint("carol"))
+            postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
             c.must_end()
     register("carol", "carol@example.org")
 
@@ -223,7 +223,7 @@ def endless_line():
 
 def key_removed():
     """`tlspubkey rm`."""
-    end_both(lambda: postern("tlspubkey", "rm", fingerprint("carol")), key="carol")
+    end_both(lambda: postern("tlspubkey", "rm", "--yes", fingerprint("carol")), key="carol")
     register("carol", "carol@example.org")
 
 
@@ -231,11 +231,11 @@ def key_after_external():
     """The same for a session that said EXTERNAL, on implicit TLS and after STARTTLS."""
     for starttls in False, True:
         replace_key("--preauth=no")
-        end_both(lambda: postern("tlspubkey", "rm", fingerprint("carol")), "withdrawn",
+        end_both(lambda: postern("tlspubkey", "rm", "--yes", fingerprint("carol")), "withdrawn",
                  key="carol", external=True, starttls=starttls)
         register("carol", "carol@example.org")
     with Submission(key="carol", starttls=True) as c:  # by the key alone
-        postern("tlspubkey", "rm", fingerprint("carol"))
+        postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
         c.must_end()
     register("carol", "carol@example.org")
 
@@ -293,7 +293,7 @@ class Unseen:
 
 
 def replace_key(*options):
-    postern("tlspubkey", "rm", fingerprint("carol"))
+    postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
     register("carol", "carol@example.org", *options)
 
 
@@ -329,7 +329,7 @@ def app_password_removed():
     login = ("carol@example.org", postern("apppassword", "add", "carol", "phone").strip())
     assert "used=never" in postern("apppassword", "list", "carol")
     with Imap(login=CAROL) as own:
-        end_both(lambda: postern("apppassword", "rm", "carol", "phone"), login=login)
+        end_both(lambda: postern("apppassword", "rm", "--yes", "carol", "phone"), login=login)
         own.must_live()
     assert '"phone"' in postern("logins", "carol")
 
@@ -344,7 +344,7 @@ def app_password_expires():
     with Peer("--implicit-tls", program="bin/imap-handler") as c:
         c.line()
         c.expect("a AUTHENTICATE PLAIN " + plain(*login), "a NO [EXPIRED]")
-    postern("apppassword", "rm", "carol", "short")
+    postern("apppassword", "rm", "--yes", "carol", "short")
 
 
 def account_disabled():

@@ -371,7 +371,7 @@ class Admin(Scenario):
         }
         told = self.run_verb(*self.verbs["key-add"])
         self.fingerprint = re.search(r"[A-Za-z0-9_-]{43}", told.stdout.decode())[0]
-        self.verbs["key-rm"] = (["tlspubkey", "rm", self.fingerprint], b"")
+        self.verbs["key-rm"] = (["tlspubkey", "rm", "--yes", self.fingerprint], b"")
         self.inst.fresh()
 
     def run_verb(self, arguments, stdin, strace=()):

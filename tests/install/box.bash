@@ -39,7 +39,7 @@ install_postern() {
 		domain "localhost" {
 		}
 	E
-	postern account add user user@localhost
+	(umask 077 && postern account add user user@localhost) # and user postern can read it
 	postern account add second second@localhost
 	printf 'correct horse battery\n' | postern account password user
 	(cd "$work" && postern tlspubkey gen device >/dev/null)

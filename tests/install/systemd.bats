@@ -11,3 +11,8 @@ load common
 	in_box systemd.sh
 	[[ $output == *"systemd: all good"* ]]
 }
+
+@test "README.md: set it up, and log in with a key, as it stands there" {
+	in_box readme.sh
+	[[ $output == *"README: all good"* ]]
+}

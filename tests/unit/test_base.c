@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/codec.h"
 #include "base/encode.h"
+#include "base/utf8.h"
 
 static void test_span(void)
 {
@@ -24,6 +25,42 @@ static void test_span(void)
 	check(!span_equal_nocase(SPAN("INBOX"), SPAN("INBOXES")));
 	check_int(span_find(SPAN("hello"), SPAN("llo")), 2);
 	check(!span_is_ascii(SPAN("a\0b")));
+}
+
+static void test_utf8(void)
+{
+	static const struct {
+		struct span text;
+		size_t bytes;
+		uint32_t point;
+	} cases[] = {
+	    {SPAN(""), 0, 0},
+	    {SPAN("\0"), 1, 0},
+	    {SPAN("ab"), 1, 'a'},
+	    {SPAN("\x7f"), 1, 0x7f},
+	    {SPAN("\x80"), 0, 0},
+	    {SPAN("\xc1\xbf"), 0, 0}, /* overlong */
+	    {SPAN("\xc2\x9b"), 2, 0x9b},
+	    {SPAN("\xc3"), 0, 0},
+	    {SPAN("\xc3x"), 0, 0},
+	    {SPAN("\xdf\xbfx"), 2, 0x7ff},
+	    {SPAN("\xe0\x9f\xbf"), 0, 0},
+	    {SPAN("\xe2\x82\xac"), 3, 0x20ac},
+	    {SPAN("\xed\x9f\xbf"), 3, 0xd7ff},
+	    {SPAN("\xed\xa0\x80"), 0, 0}, /* surrogate */
+	    {SPAN("\xef\xbf\xbf"), 3, 0xffff},
+	    {SPAN("\xf0\x8f\xbf\xbf"), 0, 0},
+	    {SPAN("\xf4\x8f\xbf\xbf"), 4, 0x10ffff},
+	    {SPAN("\xf4\x90\x80\x80"), 0, 0},
+	    {SPAN("\xf5\x80\x80\x80"), 0, 0},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint32_t point = 0;
+		check_int(utf8_decode(cases[i].text, &point), cases[i].bytes);
+		check_int(point, cases[i].point);
+	}
+	check(utf8_is_control(0) && utf8_is_control(0x1f) && !utf8_is_control(' '));
+	check(utf8_is_control(0x7f) && utf8_is_control(0x9f) && !utf8_is_control(0xa0));
 }
 
 static void test_number(void)
@@ -143,6 +180,7 @@ static void test_arena(void)
 int main(void)
 {
 	test_span();
+	test_utf8();
 	test_number();
 	test_str();
 	test_encode();

@@ -427,6 +427,13 @@ static void test_look_ups(struct config *c)
 	check_int(config_account(c, SPAN("anna"), &a, &account), 0);
 	check_int(account.routes.count, 1);
 	check_int(account.address_count, 2);
+	const struct span *names = NULL;
+	size_t count = 0;
+	check_int(config_account_names(c, &a, &names, &count), 0);
+	if (check_int(count, 2)) {
+		check_span(names[0], SPAN("anna"));
+		check_span(names[1], SPAN("bernd"));
+	}
 	struct config_transport t = {0};
 	check_int(config_transport(c, SPAN("relay"), &a, &t), 0);
 	check_int(t.port, 587);

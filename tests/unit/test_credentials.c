@@ -251,22 +251,28 @@ static void test_change_keys(void)
 	    .address = SPAN("user@example.org"),
 	    .scope = SCOPE_BOTH,
 	    .spki = spki_two};
-	check_int(account_add_key(keys_fd, account_fd, &key, &error), 0);
+	check_int(account_add_key(keys_fd, account_fd, &key, KEY_ADD, &error), 0);
+	key.created = 7; /* it is as old as it was */
+	check_int(account_add_key(keys_fd, account_fd, &key, KEY_ADD, &error), 0);
 	key.name = SPAN("renamed");
-	check_int(account_add_key(keys_fd, account_fd, &key, &error), 0);
+	check_int(account_add_key(keys_fd, account_fd, &key, KEY_ADD, &error), -EALREADY);
+	check(span_find(str_span(&error), SPAN("registered already")) != SIZE_MAX);
+	str_reset(&error);
+	check_int(account_add_key(keys_fd, account_fd, &key, KEY_REPLACE, &error), 0);
 	struct credentials *c;
 	struct tls_key got;
 	if (check_int(credentials_open(account_fd, false, &c), 0)) {
 		check_int(credentials_get_key(c, FINGERPRINT_TWO, &a, &got), 0);
 		check_span(got.type, SPAN("ed25519"));
 		check_span(got.name, SPAN("renamed"));
+		check_int(got.created, 0);
 		credentials_close(c);
 	}
 	/* Another account may neither register nor remove it. */
 	int other_fd cleanup(close_fd) = -1;
 	check_int(folder_make(account_fd, "other", 0700, &other_fd), 0);
 	key.account = SPAN("other");
-	check_int(account_add_key(keys_fd, other_fd, &key, &error), -EEXIST);
+	check_int(account_add_key(keys_fd, other_fd, &key, KEY_REPLACE, &error), -EEXIST);
 	check(error.n > 0);
 	str_reset(&error);
 	check_int(
@@ -278,7 +284,7 @@ static void test_change_keys(void)
 	    account_remove_key(keys_fd, account_fd, SPAN("one"), FINGERPRINT_TWO, &error), -ENOENT);
 	str_reset(&error);
 	key.spki = SPAN("no key");
-	check(account_add_key(keys_fd, account_fd, &key, &error) < 0);
+	check(account_add_key(keys_fd, account_fd, &key, KEY_ADD, &error) < 0);
 	check(error.n > 0);
 }
 

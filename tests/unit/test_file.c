@@ -29,6 +29,32 @@ static void test_replace(int dir)
 	check_int(file_read(dir, "fifo", &got), -EINVAL);
 }
 
+static void check_mode(int dir, const char *name, mode_t want)
+{
+	struct stat st;
+	check(fstatat(dir, name, &st, 0) == 0);
+	check_int(st.st_mode & 07777, want);
+}
+
+static void test_mode(int dir)
+{
+	mode_t before = umask(077);
+	check_int(file_replace(dir, "mode", SPAN("one"), 0644), 0);
+	check_mode(dir, "mode", 0644);
+	check_int(fchmodat(dir, "mode", 0640, 0), 0);
+	uid_t owner = geteuid() == 0 ? 12345 : geteuid();
+	gid_t group = geteuid() == 0 ? 12346 : getegid();
+	check_int(fchownat(dir, "mode", owner, group, 0), 0);
+	check_int(file_replace(dir, "mode", SPAN("two"), 0600), 0);
+	check_mode(dir, "mode", 0640);
+	struct stat st;
+	check(fstatat(dir, "mode", &st, 0) == 0 && st.st_uid == owner && st.st_gid == group);
+	check_int(symlinkat("mode", dir, "to-mode"), 0); /* it is replaced, and has no mode */
+	check_int(file_replace(dir, "to-mode", SPAN("three"), 0600), 0);
+	check_mode(dir, "to-mode", 0600);
+	umask(before);
+}
+
 static void test_draft(int dir)
 {
 	struct str got cleanup(str_clear) = STR_INIT(100);
@@ -67,6 +93,7 @@ int main(void)
 	close_fd(&sub);
 	check_int(folder_make(dir, "sub", 0700, &sub), 0);
 	test_replace(sub);
+	test_mode(sub);
 	test_draft(sub);
 	test_stale(sub);
 	close_fd(&sub);

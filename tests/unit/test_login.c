@@ -78,7 +78,9 @@ static struct span make_key(struct arena *a, const struct tls_key *options)
 		struct tls_key registered = *options;
 		registered.spki = str_span(&spki);
 		bool off = span_equal(options->account, SPAN("off"));
-		check_int(account_add_key(keys_fd, off ? off_fd : one_fd, &registered, &error), 0);
+		check_int(
+		    account_add_key(keys_fd, off ? off_fd : one_fd, &registered, KEY_ADD, &error),
+		    0);
 	}
 	return arena_span(a, str_span(&spki));
 }
