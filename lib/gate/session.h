@@ -43,7 +43,7 @@ struct session_guard {
 	struct login_lookup lookup; /* config is the session's */
 	struct sasl_lookup inner;   /* over `lookup` */
 	uint64_t password_version;
-	unsigned enabled; /* set of mechanisms of this listener, hidden or not */
+	unsigned enabled;  /* set of mechanisms of this listener, hidden or not */
 	unsigned failures; /* of SASL after the handover */
 	/* Of a login by key: what a second authentication, and a client that names itself, still write. */
 	struct limits_plus_mark plus_mark;
