@@ -376,14 +376,14 @@ static const struct mime_message *hostile(const char *front, const char *again, 
 		str_append_cstr(&text, again);
 	str_append_cstr(&text, back);
 	const struct mime_message *m = NULL;
-	int64_t start = monotonic_ms();
+	clock_t start = clock(); /* of CPU: the machine may have other work */
 	summarise(str_span(&text), 65536, 0, record);
 	check_int(mime_summary_decode(str_span(record), a, &m), 0);
 	struct str out cleanup(str_clear) = STR_INIT(1 << 24);
 	imap_put_body(&out, m, IMAP_BODYSTRUCTURE, IMAP_TEXT_ASCII);
 	imap_put_envelope(&out, m, IMAP_TEXT_ASCII);
 	check_int(str_error(&out), 0);
-	check_named(monotonic_ms() - start < 5000, "hostile, in time");
+	check_named(clock() - start < 5 * CLOCKS_PER_SEC, "hostile, in time");
 	return m;
 }
 
