@@ -23,7 +23,9 @@ int bucket_read(struct db *db, struct span key, const struct bucket_capacity *c,
 	struct bucket b = {.when_s = (int64_t)get_u64(&r)};
 	b.minute = (int64_t)get_u64(&r);
 	b.day = (int64_t)get_u64(&r);
-	if (reader_end(&r) == 0 && b.when_s - now_s <= CLOCK_SLACK_S) {
+	bool is_sound = reader_end(&r) == 0 && b.when_s >= 0 && b.minute >= 0 && b.day >= 0 &&
+			MAX(b.minute, b.day) <= 2 * ONE_FAILURE * MAX(c->minute, c->day);
+	if (is_sound && b.when_s - now_s <= CLOCK_SLACK_S) {
 		leak(&b, c, now_s);
 		*ret = b;
 	}
@@ -88,5 +90,5 @@ int bucket_delay_ms(const struct bucket *b, const struct bucket_capacity *c)
 
 bool bucket_is_within(int64_t when_s, int64_t span_s, int64_t now_s)
 {
-	return now_s - when_s <= span_s && when_s - now_s <= CLOCK_SLACK_S;
+	return when_s >= 0 && now_s - when_s <= span_s && when_s - now_s <= CLOCK_SLACK_S;
 }

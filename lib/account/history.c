@@ -1,10 +1,12 @@
 /*
- * history/NAME/logins.tdb: two rings, of successes ("ok") and of what else was tried ("row"). "next
- * RING" holds the number of attempts so far, "RING N" the attempt whose number modulo LOGIN_RECORDS_MAX
- * is N, with its number and how many both rings have seen before it. "key FINGERPRINT" and "password NAME" are the last success by each: as many as
- * the account has ever had credentials. "guesses FINGERPRINT" is a bucket of wrong passwords over a key.
+ * history/NAME/logins.tdb: two rings, of successes ("ok") and of what else was tried ("row"). "next RING"
+ * holds the number of attempts so far, "RING N" the attempt whose number modulo LOGIN_RECORDS_MAX is N,
+ * with its number and how many both rings have seen before it. "key FINGERPRINT" and "password NAME" are
+ * the last success by each: as many as the account has ever had credentials. "guesses FINGERPRINT" is a
+ * bucket of wrong passwords over a key.
  *
- * Whoever adds holds the lock of its ring's "next" meanwhile.
+ * Whoever writes rows holds the lock of "lock" (which has no record) meanwhile: one for both rings, or
+ * two writers could wait for each other.
  */
 #include "account/history.h"
 
@@ -17,6 +19,7 @@
 
 enum { RECORD_MAX_BYTES = 8 * LOGIN_FIELD_MAX_BYTES, KEY_MAX_BYTES = 2 * LOGIN_FIELD_MAX_BYTES };
 #define HISTORY_FILE "logins.tdb"
+#define ROWS_LOCK SPAN("lock")
 
 static const struct bucket_capacity guess_capacity = {10, 50};
 
@@ -41,7 +44,9 @@ struct cursor {
 };
 
 static int put_record(struct login_history *h, const struct login_record *r);
-static int write_rows(struct login_history *h, const struct login_record *r);
+static bool is_use(const struct login_record *r);
+static int name_client(struct login_history *h, struct span client);
+static int replace_record(struct login_history *h, struct span key, struct span record);
 static void next_key(enum ring ring, struct str *ret);
 static void row_key(enum ring ring, uint64_t number, struct str *ret);
 static void use_key(const struct login_record *r, struct str *ret);
@@ -95,57 +100,74 @@ static int put_record(struct login_history *h, const struct login_record *r)
 {
 	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
 	struct str next cleanup(str_clear) = STR_INIT(sizeof(uint64_t));
-	enum ring ring = r->result == LOGIN_OK ? RING_SUCCESSES : RING_OTHERS;
-	/* before the lock, or two that add to one ring each would wait for each other */
-	uint64_t others = read_next(h->db, ring == RING_OTHERS ? RING_SUCCESSES : RING_OTHERS);
-	next_key(ring, &key);
-	int rc = db_lock(h->db, str_span(&key));
+	int rc = db_lock(h->db, ROWS_LOCK);
 	if (rc < 0)
 		return rc;
-	h->ring = ring;
-	h->number = read_next(h->db, ring);
-	h->order = h->number + others;
-	rc = write_rows(h, r);
+	h->ring = r->result == LOGIN_OK ? RING_SUCCESSES : RING_OTHERS;
+	h->number = read_next(h->db, h->ring);
+	h->order = read_next(h->db, RING_OTHERS) + read_next(h->db, RING_SUCCESSES);
+	str_reset(&h->record);
+	write_record(h->number, h->order, r, &h->record);
+	rc = str_error(&h->record);
+	row_key(h->ring, h->number, &key);
+	if (rc == 0)
+		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
+	next_key(h->ring, &key);
 	put_u64(&next, h->number + 1);
 	if (rc == 0)
 		rc = checked_put(h->db, str_span(&key), str_span(&next));
-	db_unlock(h->db, str_span(&key));
+	use_key(r, &key);
+	if (rc == 0 && is_use(r))
+		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
+	db_unlock(h->db, ROWS_LOCK);
 	return rc;
 }
 
-/* The attempt h->number as its row, and where it succeeded as the last use. */
-static int write_rows(struct login_history *h, const struct login_record *r)
+static bool is_use(const struct login_record *r)
 {
-	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
-	str_reset(&h->record);
-	write_record(h->number, h->order, r, &h->record);
-	row_key(h->ring, h->number, &key);
-	int rc = str_error(&h->record);
-	if (rc == 0)
-		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
-	if (rc == 0 && r->result == LOGIN_OK && span_is_set(r->credential)) {
-		use_key(r, &key);
-		rc = checked_put(h->db, str_span(&key), str_span(&h->record));
-	}
-	return rc;
+	return r->result == LOGIN_OK && span_is_set(r->credential);
 }
 
 void login_history_name_client(struct login_history *h, struct span client)
 {
-	struct str key cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
-	struct str row cleanup(str_clear) = STR_INIT(2 * RECORD_MAX_BYTES);
+	if (!h || !h->db || h->record.n == 0 || db_lock(h->db, ROWS_LOCK) < 0)
+		return;
+	int rc = name_client(h, client);
+	db_unlock(h->db, ROWS_LOCK);
+	discard_damaged(h, rc);
+}
+
+/* In the row and in the last use, where they are still of that attempt: others may have come since. */
+static int name_client(struct login_history *h, struct span client)
+{
 	struct arena scratch cleanup(arena_clear) = {0};
+	struct str named cleanup(str_clear) = STR_INIT(RECORD_MAX_BYTES);
+	struct str row cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
+	struct str use cleanup(str_clear) = STR_INIT(KEY_MAX_BYTES);
 	struct login_record r;
 	uint64_t number, order;
-	if (!h || !h->db || h->record.n == 0)
-		return;
-	row_key(h->ring, h->number, &key);
-	if (checked_get(h->db, str_span(&key), &row) < 0 ||
-	    !span_equal(str_span(&row), str_span(&h->record)) || /* that many attempts ago */
-	    parse_record(arena_span(&scratch, str_span(&row)), &number, &order, &r) < 0)
-		return;
+	int rc = parse_record(arena_span(&scratch, str_span(&h->record)), &number, &order, &r);
+	if (rc < 0)
+		return rc;
 	r.client = client;
-	discard_damaged(h, write_rows(h, &r));
+	write_record(number, order, &r, &named);
+	row_key(h->ring, number, &row);
+	use_key(&r, &use);
+	rc = replace_record(h, str_span(&row), str_span(&named));
+	if (rc == 0 && is_use(&r))
+		rc = replace_record(h, str_span(&use), str_span(&named));
+	str_reset(&h->record);
+	str_append(&h->record, str_span(&named));
+	return rc;
+}
+
+static int replace_record(struct login_history *h, struct span key, struct span record)
+{
+	struct str found cleanup(str_clear) = STR_INIT(2 * RECORD_MAX_BYTES);
+	int rc = checked_get(h->db, key, &found);
+	if (rc < 0 || !span_equal(str_span(&found), str_span(&h->record)))
+		return rc == -ENOENT ? 0 : rc;
+	return checked_put(h->db, key, record);
 }
 
 int login_history_settle_guess(
@@ -311,7 +333,7 @@ static int parse_record(
 	    &ret->tls, &ret->client};
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		*fields[i] = get_span(&r);
-	if (result >= LOGIN_RESULT_COUNT)
+	if (result >= LOGIN_RESULT_COUNT || when_s < 0)
 		return -EBADMSG;
 	*ret_number = number;
 	*ret_order = order;

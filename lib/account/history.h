@@ -17,6 +17,8 @@ struct login_record {
 };
 bool login_record_is_by_key(const struct login_record *r); /* by its mechanism */
 
+/* The folder in history/ of attempts that name no account. */
+#define LOGIN_HISTORY_OF_NOBODY ".nobody"
 /* An open one needs no file afterwards: it may be taken into a cage. */
 struct login_history;
 must_use int login_history_open(int history_dirfd, struct login_history **ret);

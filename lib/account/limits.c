@@ -53,6 +53,7 @@ struct limits {
 	struct db *db;
 	int lock_fd, folder_fd; /* -1: none */
 	bool damaged;		/* the file, as some call has found */
+	bool made_anew;		/* for limits_was_made_anew() */
 };
 enum sweep_level { SWEEP_EMPTY, SWEEP_HALF_EMPTY, SWEEP_BUCKETS, SWEEP_ALL };
 struct sweep {
@@ -122,6 +123,7 @@ static bool mend(struct limits *l)
 		return false;
 	db_discard(l->db, l->folder_fd, "limits.tdb");
 	l->damaged = false;
+	l->made_anew = true;
 	if (db_open(l->folder_fd, "limits.tdb", DB_CACHE, DB_CREATE, EXPECTED_RECORDS, &l->db) < 0)
 		l->db = NULL; /* nothing is limited here any more */
 	return true;
@@ -140,10 +142,18 @@ int limits_check(
 	int rc = judge(l, &t, now_s, &delay_ms);
 	attempt_clear(&t);
 	if (mend(l))
-		return -EUCLEAN;
+		rc = delay_ms = 0;
 	if (rc == 0)
 		*ret_delay_ms = delay_ms;
 	return rc;
+}
+
+bool limits_was_made_anew(struct limits *l)
+{
+	bool made_anew = l && l->made_anew;
+	if (l)
+		l->made_anew = false;
+	return made_anew;
 }
 
 static int judge(struct limits *l, const struct attempt *t, int64_t now_s, int *ret_delay_ms)

@@ -22,13 +22,14 @@ must_use int login_address(struct span address, char ret[LOGIN_ADDRESS_MAX_BYTES
 struct limits;
 must_use int limits_open(int run_state_dirfd, struct limits **ret);
 void limits_close(struct limits *l);
+/* Was it damaged, so that nothing was limited once and all counts are lost? True once: for the log. */
+bool limits_was_made_anew(struct limits *l);
 /* Whoever is refused hears it only after so long. */
 enum { LIMITS_REFUSAL_MS = 3000 };
 /*
  * How long this attempt must wait (ms), or -EACCES: refuse, before any secret is looked at.
  * address: "192.0.2.1"; unset for the holder of a proven, registered key, who is not held up by what
- * others do from that address. account: unset while none is named. -EUCLEAN: the file was damaged and
- * is made anew; this attempt is not limited.
+ * others do from that address. account: unset while none is named.
  */
 must_use int limits_check(
     struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms);

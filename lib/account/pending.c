@@ -40,8 +40,11 @@ int pending_remember(int history_dirfd, const struct pending_key *key, bool *ret
 	if (rc < 0)
 		return rc;
 	rc = read_list(db, key->last_s, &arena, &list);
-	if (rc < 0)
-		list.count = 0; /* none yet, or damaged */
+	if (rc < 0 && rc != -ENOENT &&
+	    rc != -EBADMSG) { /* not only none yet, or a damaged record */
+		close_list(db, history_dirfd, rc);
+		return rc;
+	}
 	key_fingerprint(key->spki, fingerprint);
 	struct pending_key renewed = *key;
 	renewed.fingerprint = span_cstr(fingerprint);

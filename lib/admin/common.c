@@ -6,7 +6,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include "account/credentials.h"
+#include "account/history.h"
 #include "base/date.h"
 #include "base/utf8.h"
 #include "io/file.h"
@@ -181,6 +181,31 @@ int confirm(struct admin *admin, const char *question)
 					    : problem(STATUS_PROBLEM, "nothing was changed");
 }
 
+/*
+ * Of all accounts, and of attempts that name none: the first attempt would else take longer where
+ * there is an account.
+ */
+static int make_histories(struct admin *admin, const struct config_draft *draft)
+{
+	int fd cleanup(close_fd) = -1;
+	struct span path = arena_format(&admin->arena, "%s/history", admin->paths.state);
+	int rc = folder_open(AT_FDCWD, path.p, &fd);
+	for (size_t i = 0; rc == 0 && i <= draft->account_count; i++) {
+		const char *name = i == draft->account_count
+				       ? LOGIN_HISTORY_OF_NOBODY
+				       : arena_cstr(&admin->arena, draft->accounts[i].account.name);
+		struct login_history *h = NULL;
+		int folder cleanup(close_fd) = -1;
+		rc = folder_make(fd, name, 0700, &folder);
+		if (rc == 0)
+			rc = login_history_open(folder, &h);
+		login_history_close(h);
+	}
+	if (rc < 0)
+		(void)problem(status_of(rc), "%s: %s", path.p, strerror(-rc)); /* told */
+	return rc;
+}
+
 int apply_config(struct admin *admin)
 {
 	struct config_report report = {.arena = &admin->arena};
@@ -191,6 +216,9 @@ int apply_config(struct admin *admin)
 		return rc;
 	if (make_secret(admin, draft.global.scram_iterations) != STATUS_OK)
 		return -EIO;
+	rc = make_histories(admin, &draft);
+	if (rc < 0)
+		return rc;
 	warn_of_iterations(admin, &draft, draft.global.scram_iterations);
 	return 0;
 }

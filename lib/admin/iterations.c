@@ -70,7 +70,7 @@ uint32_t account_iterations(struct admin *admin, const char *name)
 	struct credentials *c = NULL;
 	int fd cleanup(close_fd) = -1;
 	struct span path = arena_format(&admin->arena, "%s/accounts/%s", admin->paths.state, name);
-	struct arena scratch cleanup(arena_clear) = {0};
+	struct arena scratch cleanup(arena_clear_secret) = {0}; /* verifiers */
 	int rc = folder_open(AT_FDCWD, path.p, &fd);
 	if (rc == 0)
 		rc = credentials_open(fd, false, &c);

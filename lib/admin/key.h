@@ -32,6 +32,12 @@ must_use int key_register(
 /* The same, if the address is this account's. */
 must_use int key_register_for(struct admin *admin, const struct key_request *request,
     struct span account, struct span *ret_fingerprint);
+/*
+ * Says which file is damaged and what to do. `why`: as account/change.h said it, with the file in front.
+ * An exit status.
+ */
+must_use int problem_key_files(
+    struct admin *admin, const char *account, struct span why, int error);
 void key_forget_pending(struct admin *admin, struct span account, struct span fingerprint);
 /* A new file in the folder, mode 0600, never over another: an exit status. */
 must_use int key_write_file(int dirfd, const char *name, struct span contents);

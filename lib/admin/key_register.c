@@ -62,6 +62,12 @@ static int problem_keys(struct admin *admin, int error)
 		: "");
 }
 
+int problem_key_files(struct admin *admin, const char *account, struct span why, int error)
+{
+	return span_starts_with(why, SPAN("keys.tdb")) ? problem_keys(admin, error)
+						       : problem_credentials(admin, account, error);
+}
+
 int key_register(
     struct admin *admin, const struct key_request *request, struct span *ret_fingerprint)
 {
@@ -161,7 +167,7 @@ static int store(struct admin *admin, const struct tls_key *key, enum key_change
 	if (rc == -EINVAL)
 		return problem(STATUS_USAGE, "%s", why.data);
 	if (is_damage(rc))
-		return problem_credentials(admin, account, rc);
+		return problem_key_files(admin, account, str_span(&why), rc);
 	if (rc < 0)
 		return problem(status_of(rc), "account %s: %s", account, why.data);
 	return STATUS_OK;

@@ -212,7 +212,7 @@ int verb_key_rm(struct admin *admin)
 		return status;
 	int rc = account_remove_key(keys_fd, fd, found.account, found.fingerprint, &why);
 	if (is_damage(rc))
-		return problem_credentials(admin, account, rc);
+		return problem_key_files(admin, account, str_span(&why), rc);
 	return rc < 0 ? problem(status_of(rc), "account %s: %s", account, why.data) : STATUS_OK;
 }
 

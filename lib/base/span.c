@@ -21,6 +21,12 @@ int span_compare(struct span a, struct span b)
 	return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+int span_compare_elements(const void *a, const void *b)
+{
+	const struct span *left = a, *right = b;
+	return span_compare(*left, *right);
+}
+
 int span_compare_nocase(struct span a, struct span b)
 {
 	for (size_t i = 0; i < a.n && i < b.n; i++) {

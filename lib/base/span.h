@@ -38,6 +38,8 @@ static inline struct span span_from(struct span s, size_t from)
 bool span_equal(struct span a, struct span b);
 /* Bytewise order, the shorter first: <0, 0, >0. */
 int span_compare(struct span a, struct span b);
+/* The same for qsort() and bsearch() over struct span. */
+int span_compare_elements(const void *a, const void *b);
 /* As above, with ASCII letters folded; other bytes as they are. */
 bool span_equal_nocase(struct span a, struct span b);
 int span_compare_nocase(struct span a, struct span b);

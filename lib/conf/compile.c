@@ -49,7 +49,6 @@ static bool account_changed(
     struct db *old, const struct config_account *account, struct str *before, struct str *now);
 static int find_removed(struct apply *w, struct db *old);
 static int note_removed(struct span key, struct span value, void *context);
-static int compare_names(const void *a, const void *b);
 static void note_changed(struct apply *w, struct span account, bool removed);
 static int touch_changes(struct apply *w, const struct changed *c);
 static int fail(struct apply *w, int error, const char *what, const char *path);
@@ -147,15 +146,20 @@ static int apply_draft(struct apply *w)
 		rc = find_changed(w);
 	if (rc == 0)
 		rc = write_table(w);
-	for (const struct changed *c = w->changed; rc == 0 && c; c = c->next)
-		rc = touch_changes(w, c);
+	if (rc < 0)
+		return rc;
+	/* All of them, whatever fails: the next apply finds no difference any more. */
+	for (const struct changed *c = w->changed; c; c = c->next) {
+		int touched = touch_changes(w, c);
+		rc = rc < 0 ? rc : touched;
+	}
 	return rc;
 }
 
 static int make_folders(struct apply *w)
 {
 	static const char *const plain[] = {
-	    "keys", "queue", "queue/incoming", "queue/wake", "queue/msg", "queue/bad"};
+	    "keys", "history", "queue", "queue/incoming", "queue/wake", "queue/msg", "queue/bad"};
 	int run_fd cleanup(close_fd) = -1;
 	int rc = make_path(w, w->paths->state, STATE_MODE, NOT_MADE, &w->state_fd);
 	if (rc == 0)
@@ -168,6 +172,8 @@ static int make_folders(struct apply *w)
 		rc = make_folder(w, w->state_fd, "mail", STATE_MODE, NULL);
 	if (rc == 0)
 		rc = make_account_folders(w, "accounts", STATE_MODE);
+	if (rc == 0)
+		rc = make_account_folders(w, "history", STATE_MODE);
 	if (rc == 0)
 		rc = make_account_folders(w, "mail", STATE_MODE);
 	if (rc == 0)
@@ -346,7 +352,7 @@ static int find_removed(struct apply *w, struct db *old)
 	for (size_t i = 0; i < d->account_count; i++)
 		names[i] = d->accounts[i].account.name;
 	if (d->account_count > 0)
-		qsort(names, d->account_count, sizeof(*names), compare_names);
+		qsort(names, d->account_count, sizeof(*names), span_compare_elements);
 	w->current = names;
 	return db_each(old, note_removed, w);
 }
@@ -358,16 +364,10 @@ static int note_removed(struct span key, struct span value, void *context)
 	size_t count = w->draft->account_count;
 	(void)value;
 	if (!span_starts_with(key, SPAN("A")) || !account_name_is_valid(name) ||
-	    (count > 0 && bsearch(&name, w->current, count, sizeof(name), compare_names)))
+	    (count > 0 && bsearch(&name, w->current, count, sizeof(name), span_compare_elements)))
 		return 0;
 	note_changed(w, arena_span(w->arena, name), true);
 	return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct span *left = a, *right = b;
-	return span_compare(*left, *right);
 }
 
 static void note_changed(struct apply *w, struct span account, bool removed)
@@ -382,14 +382,17 @@ static int touch_changes(struct apply *w, const struct changed *c)
 {
 	int folder cleanup(close_fd) = -1, fd cleanup(close_fd) = -1;
 	const char *name = arena_cstr(w->arena, c->account);
+	struct span path = arena_format(w->arena, "accounts/%s/changes", name);
 	int rc = folder_open(w->accounts_fd, name, &folder);
 	if (rc == -ENOENT && c->removed)
 		return 0; /* its folder was removed, too: nobody watches it */
 	if (rc < 0)
-		return fail(w, rc, "cannot be opened", name);
+		return fail(w, rc, "cannot be opened", path.p);
 	fd = openat(folder, "changes", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || futimens(fd, NULL) < 0)
-		return fail(w, -errno, "accounts/…/changes cannot be touched", name);
+		return fail(w, -errno,
+		    "cannot be touched: open sessions of the account go on with what they know",
+		    path.p);
 	return 0;
 }
 

@@ -19,7 +19,6 @@ struct names {
 };
 
 static int add_name(struct span key, struct span value, void *context);
-static int compare_names(const void *a, const void *b);
 static int check_format(struct config *c);
 static int fetch(struct config *c, char kind, struct span name, struct arena *a, struct span *ret);
 static int find_owner(struct config *c, struct span local, struct span domain, struct arena *a,
@@ -77,7 +76,7 @@ int config_account_names(
 	if (rc < 0)
 		return rc;
 	if (names.count > 0)
-		qsort(names.items, names.count, sizeof(*names.items), compare_names);
+		qsort(names.items, names.count, sizeof(*names.items), span_compare_elements);
 	*ret = names.items;
 	*ret_count = names.count;
 	return 0;
@@ -99,12 +98,6 @@ static int add_name(struct span key, struct span value, void *context)
 	}
 	n->items[n->count++] = arena_span(n->arena, span_from(key, 1));
 	return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	const struct span *left = a, *right = b;
-	return span_compare(*left, *right);
 }
 
 int config_domain(struct config *c, struct span name, struct arena *a, struct config_domain *ret)

@@ -90,16 +90,14 @@ int session_run(const struct session_setup *setup, struct stream *gate);
 int session_run_tunnel(const struct session_setup *setup, struct span account, struct stream *peer);
 
 /* session.c: messages to the gate. Refusing with `close` ends. */
-/* The account's, or where attempts go that name none (unset); NULL: not to be had. */
-struct login_history *session_open_history(const struct decision *d, struct span account);
-/* With the words for this result, which is not LOGIN_OK. */
-enum refusal session_refusal_of(enum login_result result);
 enum step session_refuse(struct decision *d, enum refusal refusal, bool close, struct span text);
 enum step session_send_body(struct decision *d, enum message_type type);
 void session_report_missing(const struct decision *d, const struct str *missing);
 
 /* session_auth.c: one AUTH message and the conversation behind it. */
 enum step session_handle_auth(struct decision *d);
+/* The words for this result, which is not LOGIN_OK. */
+enum refusal session_refusal_of(enum login_result result);
 /* False: refused. Waits where the limits want that. */
 bool session_within_limits(struct decision *d);
 /* After so many failures of one connection (growing from the fourth on). */
@@ -127,6 +125,8 @@ struct session_attempt {
 };
 void session_log_attempt(const struct session *s, const struct session_attempt *a);
 void session_record(struct decision *d, const struct session_attempt *a);
+/* The account's, or where attempts go that name none (unset); NULL: not to be had. */
+struct login_history *session_open_history(const struct decision *d, struct span account);
 /* With the hint what to configure. */
 void session_log_plus_hidden(const struct session *s, struct span mechanism);
 enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r);

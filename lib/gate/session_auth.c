@@ -38,6 +38,12 @@ int64_t session_earlier(int64_t one_s, int64_t other_s)
 	return !one_s ? other_s : !other_s ? one_s : MIN(one_s, other_s);
 }
 
+static void report_damage(const struct decision *d)
+{
+	if (limits_was_made_anew(d->limits))
+		d->handler->log(LOG_LEVEL_WARNING, "limits.tdb was damaged, and is made anew");
+}
+
 bool session_within_limits(struct decision *d)
 {
 	int delay_ms = 0;
@@ -46,10 +52,7 @@ bool session_within_limits(struct decision *d)
 	if (!d->limits)
 		return true;
 	int rc = limits_check(d->limits, address, SPAN(""), wall_ms() / 1000, &delay_ms);
-	if (rc == -EUCLEAN)
-		d->handler->log(LOG_LEVEL_WARNING, "limits.tdb was damaged, and is made anew");
-	if (rc < 0 && rc != -EACCES)
-		return true; /* a cache that fails locks nobody out */
+	report_damage(d);
 	sleep_ms(rc == 0 ? delay_ms : LIMITS_REFUSAL_MS);
 	return rc == 0;
 }
@@ -62,6 +65,7 @@ static bool is_refused_for(struct decision *d, struct span account)
 	if (!d->limits || !account.n)
 		return false;
 	int rc = limits_check(d->limits, address, account, wall_ms() / 1000, &delay_ms);
+	report_damage(d);
 	if (rc == 0 || rc == -EACCES)
 		sleep_ms(rc == 0 ? delay_ms : LIMITS_REFUSAL_MS);
 	return rc == -EACCES;
@@ -74,6 +78,8 @@ enum step session_handle_auth(struct decision *d)
 	enum sasl_outcome outcome = SASL_UNAVAILABLE;
 	enum refusal aborted = REFUSAL_COUNT;
 
+	d->limited = d->counted = false;
+	d->counted_as = SPAN_NONE;
 	if (message_get_auth(str_span(&d->body), &a) < 0 || d->facts_count == 0)
 		return STEP_NONSENSE;
 	if (!(s->mechanisms & 1U << a.mechanism))
@@ -94,8 +100,6 @@ enum step session_handle_auth(struct decision *d)
 		    .mechanism = a.mechanism, .named_account = d->key.key.account};
 		return fail_login(d, &none, LOGIN_DISABLED, REFUSAL_DISABLED, d->key.text);
 	}
-	d->limited = d->counted = false;
-	d->counted_as = SPAN_NONE;
 	struct sasl_server *sasl = new_server(d, a.mechanism);
 	if (!sasl)
 		return session_refuse(d, REFUSAL_NOT_OFFERED, false, SPAN_NONE);
@@ -107,6 +111,7 @@ enum step session_handle_auth(struct decision *d)
 		step = fail_login(d, sasl_server_result(sasl), LOGIN_ABORTED, aborted, SPAN_NONE);
 	else if (step == STEP_GO_ON)
 		step = judge(d, sasl_server_result(sasl), outcome);
+	d->counted_as = SPAN_NONE; /* in the mechanism's memory */
 	sasl_server_free(sasl);
 	return step;
 }
@@ -155,13 +160,17 @@ static int settle(void *context, bool good)
 	struct decision *d = context;
 	int64_t now_s = wall_ms() / 1000;
 	struct span address = d->key_is_known ? SPAN_NONE : d->session.facts.peer_address;
-	int rc = limits_settle(d->limits, address, d->counted_as, good, now_s);
+	int rc = 0;
 
-	if (rc == 0 && d->key_is_known) {
+	/* First: what the key's bucket refuses must not fill the account's. */
+	if (d->key_is_known) {
 		struct login_history *h = session_open_history(d, d->key.key.account);
 		rc = login_history_settle_guess(h, d->fingerprint, good, now_s);
 		login_history_close(h);
 	}
+	if (rc == 0)
+		rc = limits_settle(d->limits, address, d->counted_as, good, now_s);
+	report_damage(d);
 	d->counted = !good;
 	d->limited = rc == -EACCES;
 	return rc;
@@ -205,8 +214,8 @@ static enum step converse(struct decision *d, struct sasl_server *sasl, struct s
 		    message_receive(d->gate, SENDER_GATE, &type, &d->body) < 0)
 			return STEP_NONSENSE;
 		struct span body = str_span(&d->body);
-		bool has_said_nothing = response.n == 0;
-		if ((type == MESSAGE_GOODBYE || type == MESSAGE_ABORT) && has_said_nothing)
+		if ((type == MESSAGE_GOODBYE || type == MESSAGE_ABORT) &&
+		    !sasl_server_result(sasl)->was_answered)
 			note_given_up(d, sasl_server_result(sasl)->mechanism);
 		*ret_outcome = sasl_server_abandoned(sasl);
 		if (type == MESSAGE_GOODBYE)

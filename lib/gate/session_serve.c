@@ -362,7 +362,7 @@ static int open_history_folder(const struct decision *d, struct span account, in
 	if (d->setup->history_fd < 0)
 		return -ENOENT;
 	if (!span_is_set(account))
-		return folder_make(d->setup->history_fd, ".nobody", 0700, ret);
+		return folder_make(d->setup->history_fd, LOGIN_HISTORY_OF_NOBODY, 0700, ret);
 	if (!account_name_is_valid(account) || account.n >= sizeof(name))
 		return -ENOENT;
 	memcpy(name, account.p, account.n);
@@ -617,7 +617,7 @@ static void note_plus_end(
 	const struct limits_plus_mark *mark = &s->guard->plus_mark;
 	if (result == LOGIN_OK)
 		limits_plus_mark_used(mark, wall_ms() / 1000);
-	if (result != LOGIN_ABORTED || span_is_set(r->authcid) || mark->fd < 0)
+	if (result != LOGIN_ABORTED || r->was_answered || mark->fd < 0)
 		return;
 	limits_plus_mark_given_up(mark, wall_ms() / 1000);
 	session_log_plus_hidden(s, sasl_name(r->mechanism));

@@ -40,6 +40,7 @@ enum sasl_outcome sasl_server_step(
 {
 	str_reset(challenge);
 	enum sasl_outcome outcome = SASL_MALFORMED;
+	s->result.was_answered = s->result.was_answered || response.n > 0;
 	if (!s->spent && response.n <= SASL_MESSAGE_MAX_BYTES)
 		outcome = step(s, response, challenge);
 	if (outcome == SASL_CONTINUE && str_error(challenge) < 0)
@@ -104,16 +105,14 @@ enum sasl_outcome sasl_conclude(
 {
 	const struct sasl_lookup *lookup = &s->options.lookup;
 	bool good = proven && span_is_set(s->credentials.account);
+	/* A password on top of a key counts for the key's own account only. */
+	s->result.wrong_account = good && span_is_set(s->options.key_account) &&
+				  !span_equal(s->options.key_account, s->credentials.account);
+	good = good && !s->result.wrong_account;
 	if (lookup->verdict && lookup->verdict(lookup->context, good) != 0)
 		return SASL_UNAVAILABLE;
 	if (!good)
 		return SASL_BAD_CREDENTIALS;
-	/* A password on top of a key counts for the key's own account only. */
-	if (span_is_set(s->options.key_account) &&
-	    !span_equal(s->options.key_account, s->credentials.account)) {
-		s->result.wrong_account = true;
-		return SASL_BAD_CREDENTIALS;
-	}
 	s->result.address = s->credentials.address;
 	enum sasl_outcome outcome =
 	    authzid.n > 0 ? sasl_act_as(s, s->credentials.account, authzid) : SASL_OK;

@@ -58,8 +58,9 @@ struct sasl_credentials {
 struct sasl_lookup {
 	/*
 	 * Credentials of the user (raw bytes of the client; normalising is the lookup's work) for one
-	 * hash; HASH_MD5 is CRAM-MD5's: stored_key is cram_md5_key() of the password. 0 also for unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8;
-	 * other errors mean "our own failure". Results live in the arena, verifiers are wiped there.
+	 * hash; HASH_MD5 is CRAM-MD5's: stored_key is cram_md5_key() of the password. 0 also for
+	 * unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8; other errors mean "our own
+	 * failure". Results live in the arena, verifiers are wiped there.
 	 */
 	int (*credentials)(void *context, struct span user, enum hash h, struct arena *arena,
 	    struct sasl_credentials *ret);
@@ -94,6 +95,7 @@ struct sasl_result {				     /* spans live as long as the server object */
 	/* After failures too, for log, limits and history: */
 	struct span authcid;	   /* as the client wrote it */
 	struct span named_account; /* whose password was tried; unset: unknown user */
+	bool was_answered;	   /* the client has said something in this exchange */
 	bool wrong_account;	   /* SASL_BAD_CREDENTIALS because the key is another account's */
 };
 
@@ -133,7 +135,10 @@ enum sasl_outcome sasl_server_step(
 enum sasl_outcome sasl_server_abandoned(const struct sasl_server *s);
 const struct sasl_result *sasl_server_result(const struct sasl_server *s);
 
-/* RFC 5802 §3: StoredKey and ServerKey of a password that passed text_opaque_string(): hash_bytes(h) each. */
+/*
+ * RFC 5802 §3: StoredKey and ServerKey, hash_bytes(h) each, of a password that passed
+ * text_opaque_string().
+ */
 void scram_derive(enum hash h, struct span password, struct span salt, uint32_t iterations,
     uint8_t stored_key[HASH_MAX_BYTES], uint8_t server_key[HASH_MAX_BYTES]);
 #endif

@@ -3,8 +3,8 @@
 /*
  * Replies of an SMTP server (RFC 5321 §4.2) with enhanced status codes (RFC 2034, RFC 3463), and the
  * answer to EHLO. Every reply leaves through these functions, so that none can be malformed: a
- * character that is not printable ASCII becomes "?", a line feed in the text begins another line of the reply, and a
- * line is cut at SMTP_REPLY_LINE_MAX_BYTES (§4.5.3.1.5). Nothing is flushed: the stream does that
+ * character that is not printable ASCII becomes "?", a line feed in the text begins another line of
+ * the reply, and a line is cut at SMTP_REPLY_LINE_MAX_BYTES (§4.5.3.1.5). Nothing is flushed: the stream does that
  * before it must wait for input.
  */
 #include "io/stream.h"

@@ -107,6 +107,7 @@ static void answer(struct server *v, enum login_result result, enum sasl_outcome
 	switch (result) {
 	case LOGIN_OK:
 		v->sasl_done = true;
+		session_forget_attempts(v->session);
 		smtp_reply(v->peer, 235, "2.7.0", SPAN("Authentication succeeded"));
 		break;
 	case LOGIN_DISABLED:

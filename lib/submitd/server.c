@@ -206,22 +206,22 @@ static bool credential_is_good(struct server *v)
 {
 	struct session *s = v->session;
 	int64_t now_ms = monotonic_ms();
-	bool look;
+	bool has_changed;
 	if (s->login.expires_s && wall_ms() / 1000 >= s->login.expires_s)
 		return false;
 	if (s->changes_fd >= 0) {
 		struct pollfd p = {.fd = s->changes_fd, .events = POLLIN};
 		char events[4096];
-		look = poll(&p, 1, 0) > 0;
-		if (look)
+		has_changed = poll(&p, 1, 0) > 0;
+		if (has_changed)
 			(void)!read(
 			    s->changes_fd, events, sizeof(events)); /* which they are is all one */
 	} else {
 		/* A disabled account can do nothing, and is to hear why: 525. */
-		look =
+		has_changed =
 		    !s->account.disabled && now_ms - v->checked_ms >= SUBMITD_CREDENTIAL_CHECK_MS;
 	}
-	if (!look)
+	if (!has_changed)
 		return true;
 	v->checked_ms = now_ms;
 	return session_still_valid(s) == LOGIN_OK;

@@ -67,6 +67,7 @@ make_odd_certificates() {
 @test "another mechanism over a known key" { play password_over_key; }
 @test "an account that is disabled while it is in use" { play disabled; }
 @test "what is withdrawn between handshake and login" { play withdrawn_before_login; }
+@test "a failure in plain text, then the key of a disabled account" { play plaintext_then_key; }
 @test "a disabled account's key, and another account's password" { play disabled_key_binds; }
 @test "an offered ticket or session: full handshake; a removed key is refused" { play resumption; }
 @test "what is offered where" { play offers; }

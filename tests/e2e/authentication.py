@@ -13,7 +13,7 @@ import threading
 import time
 import unicodedata
 
-from peer import BUILD, INSTANCE, KEYS, b64
+from peer import BUILD, INSTANCE, KEYS, Peer, b64
 from sasl_client import Connection, Scram, login, plain, scram
 
 PROTOCOLS = "imap", "submission"
@@ -573,6 +573,26 @@ def withdrawn_before_login():
             f.write('account "late" { addresses = {"later@example.org"} }\n')
         postern("config", "apply")
         refused(c, c.begin("EXTERNAL", b""), "wrong-account")
+
+
+def plaintext_then_key():
+    """A failure before TLS, where that is allowed, and then the key of a disabled account."""
+    for program, ask in (("bin/submit-handler", "AUTH PLAIN "), ("bin/imap-handler", "a AUTHENTICATE PLAIN ")):
+        wrong = ask + b64(f"\0{BOB}\0wrong".encode())
+        with Peer("--allow-plaintext", key="off", program=program) as c:
+            c.line()
+            if "submit" in program:
+                c.reply("EHLO x", "250")
+                c.reply(wrong, "535 5.7.8")
+                c.reply("STARTTLS", "220")
+                c.start_tls()
+                c.reply("EHLO x", "250")
+                c.reply(wrong, "525 5.7.13")
+            else:
+                c.expect(wrong, "a NO [AUTHENTICATIONFAILED]")
+                c.expect("s STARTTLS", "s OK")
+                c.start_tls()
+                c.expect(wrong, "a NO [AUTHENTICATIONFAILED]")
 
 
 def disabled_key_binds():

@@ -747,3 +747,19 @@ on_terminal() {
 			{ echo "default: $line"; exit 1; }
 	done
 }
+
+@test "postern config apply: tells all sessions that it can; histories are there before the first login" {
+	local name
+	for name in anna berta carl; do postern account add "$name" "$name@localhost"; done
+	for name in anna berta carl .nobody; do [ -s "state/history/$name/logins.tdb" ]; done
+	rm -f state/accounts/*/changes
+	mkdir state/accounts/berta/changes
+	for name in anna berta carl; do
+		echo "account \"$name\" { addresses = {\"$name@localhost\"} disabled = yes }" >"conf.d/account-$name.conf"
+	done
+	run postern config apply
+	[ "$status" -ne 0 ]
+	[[ $output == *"accounts/berta/changes: cannot be touched"* ]]
+	[ -e state/accounts/anna/changes ]
+	[ -e state/accounts/carl/changes ]
+}
