@@ -106,6 +106,17 @@ static void test_facts(void)
 	peer_tls_free(t);
 	EVP_PKEY_free(peer.key);
 
+	/* Without extended master secret somebody between could make tls-unique the same (RFC 7627 §1). */
+	peer = (struct peer){
+	    .max_version = TLS1_2_VERSION, .options = SSL_OP_NO_EXTENDED_MASTER_SECRET};
+	t = peer_accept(server, &peer, &error);
+	check(t != NULL && peer.connected);
+	tls_get_facts(t, &facts);
+	check_int(facts.version, TLS1_2_VERSION);
+	check(!span_is_set(facts.unique) && !span_is_set(facts.exporter));
+	check_span(facts.server_end_point, sha256_of_certificate(&p, hash));
+	peer_tls_free(t);
+
 #if PEER_HAS_RAW_PUBLIC_KEYS
 	/* RFC 7250: the key is the same with and without a certificate, whatever the version. */
 	struct str spki cleanup(str_clear) = STR_INIT(1000);
@@ -380,24 +391,33 @@ static void *connect_run(void *argument)
 	return NULL;
 }
 
-static void test_bindings(void)
+/* Our client and our server, connected; both are the caller's. */
+static struct tls *connect_both(struct tls_server *server, struct client *c)
 {
 	int pair[2];
 	struct str error cleanup(str_clear) = STR_INIT(1000);
+	struct tls *t = NULL;
+	str_init(&c->error, 1000);
+	check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	c->below = channel_fd(pair[1]);
+	check_int(pthread_create(&c->thread, NULL, connect_run, c), 0);
+	check_int(
+	    tls_accept(server, channel_fd(pair[0]), monotonic_ms() + PEER_TIMEOUT_MS, &t, &error),
+	    0);
+	pthread_join(c->thread, NULL);
+	check_int(c->result, 0);
+	str_clear(&c->error);
+	return t;
+}
+
+static void test_bindings(void)
+{
 	struct pem p cleanup(pem_clear) = make_server_pem("localhost");
 	struct pem key cleanup(pem_clear) = make_client_pem(KEY_P256);
 	struct tls_server *server = new_server(&p, 1, true);
 	struct client c = {.options = {.verify = TLS_VERIFY_NONE, .client = identity_of(&key)}};
-	struct tls *t = NULL;
 	struct tls_facts facts;
-	str_init(&c.error, 1000);
-	check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	c.below = channel_fd(pair[1]);
-	check_int(pthread_create(&c.thread, NULL, connect_run, &c), 0);
-	check_int(
-	    tls_accept(server, channel_fd(pair[0]), monotonic_ms() + PEER_TIMEOUT_MS, &t, &error),
-	    0);
-	pthread_join(c.thread, NULL);
+	struct tls *t = connect_both(server, &c);
 	tls_get_facts(t, &facts);
 	check_int(c.facts.version, facts.version);
 	check_span(c.facts.exporter, facts.exporter);
@@ -410,15 +430,179 @@ static void test_bindings(void)
 	struct channel up = tls_channel(t);
 	check_int(up.ops->read(up.context, &byte, 1, &wait), -EAGAIN);
 	check_int(wait, POLLIN);
-	int raw = dup(pair[1]);
+	int raw = dup(tls_channel(c.tls).fd_in);
 	(void)shutdown(raw, SHUT_RDWR);
 	close(raw);
 	check_int(up.ops->read(up.context, &byte, 1, &wait), 0);
 	check(up.ops->write(up.context, "x", 1, &wait) < 0);
 	channel_close(&up);
 	peer_tls_free(c.tls);
-	str_clear(&c.error);
 	tls_server_free(server);
+}
+
+/* A server made of OpenSSL alone, which has nothing newer than TLS 1.2. */
+struct old_server {
+	const struct pem *pem;
+	uint64_t options; /* SSL_OP_… */
+	int fd;
+	bool connected;
+	unsigned char finished[64]; /* the client's */
+	size_t finished_bytes;
+};
+
+static void *old_server_run(void *argument)
+{
+	struct old_server *o = argument;
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	BIO *certificate = BIO_new_mem_buf(o->pem->certificate.data, (int)o->pem->certificate.n);
+	BIO *private = BIO_new_mem_buf(o->pem->key.data, (int)o->pem->key.n);
+	X509 *x = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(private, NULL, NULL, NULL);
+	SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+	SSL_CTX_set_options(context, o->options);
+	if (SSL_CTX_use_cert_and_key(context, x, key, NULL, 1) != 1)
+		abort();
+	SSL *ssl = SSL_new(context);
+	SSL_set_fd(ssl, o->fd);
+	o->connected = SSL_accept(ssl) == 1;
+	o->finished_bytes = SSL_get_peer_finished(ssl, o->finished, sizeof(o->finished));
+	SSL_free(ssl);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	BIO_free(certificate);
+	BIO_free(private);
+	SSL_CTX_free(context);
+	close(o->fd);
+	ERR_clear_error();
+	OPENSSL_thread_stop();
+	return NULL;
+}
+
+/* tls-unique of our client: the first Finished as the server saw it, if it may be used at all. */
+static void test_client_of_old_server(void)
+{
+	struct pem p cleanup(pem_clear) = make_server_pem("localhost");
+	static const uint64_t cases[] = {0, SSL_OP_NO_EXTENDED_MASTER_SECRET};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int pair[2];
+		uint8_t hash[HASH_MAX_BYTES];
+		pthread_t thread;
+		struct str error cleanup(str_clear) = STR_INIT(1000);
+		struct tls_client_options options = {.verify = TLS_VERIFY_NONE};
+		struct tls_facts facts = {0};
+		struct tls *t = NULL;
+		check_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		struct old_server o = {.pem = &p, .options = cases[i], .fd = pair[0]};
+		check_int(pthread_create(&thread, NULL, old_server_run, &o), 0);
+		check_int(tls_connect(&options, channel_fd(pair[1]),
+			      monotonic_ms() + PEER_TIMEOUT_MS, &t, &error),
+		    0);
+		pthread_join(thread, NULL);
+		if (check(t != NULL && o.connected))
+			tls_get_facts(t, &facts);
+		check_int(facts.version, TLS1_2_VERSION);
+		check_int(o.finished_bytes, 12);
+		check_span(
+		    facts.unique, cases[i] ? SPAN_NONE : span_of(o.finished, o.finished_bytes));
+		check(span_is_set(facts.unique) == (cases[i] == 0));
+		check(!span_is_set(facts.exporter));
+		check_span(facts.server_end_point, sha256_of_certificate(&p, hash));
+		peer_tls_free(t);
+	}
+}
+
+/* hash: "" for keys that sign without one. RSA-PSS says it in parameters. */
+static X509 *signed_certificate(EVP_PKEY *key, const char *hash, bool pss)
+{
+	X509 *x = peer_certificate(key);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *parameters;
+	if (EVP_DigestSignInit_ex(
+		context, &parameters, hash[0] ? hash : NULL, NULL, NULL, key, NULL) != 1 ||
+	    (pss && EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) != 1) ||
+	    X509_sign_ctx(x, context) <= 0)
+		abort();
+	EVP_MD_CTX_free(context);
+	return x;
+}
+
+/* RFC 5929 §4.1: with which hash each certificate is hashed, on both sides. */
+struct end_point {
+	const char *kind, *hash;
+	bool pss;
+	const char *want; /* NULL: there is none */
+};
+
+static void check_end_point(const struct end_point *e)
+{
+	struct str error cleanup(str_clear) = STR_INIT(1000);
+	unsigned char digest[EVP_MAX_MD_SIZE], *der = NULL;
+	size_t bytes = 0;
+	char *text, label[100];
+	EVP_PKEY *key = peer_key(e->kind);
+	X509 *x = signed_certificate(key, e->hash, e->pss);
+	int n = i2d_X509(x, &der);
+	if (e->want)
+		check_int(EVP_Q_digest(NULL, e->want, NULL, der, (size_t)n, digest, &bytes), 1);
+	BIO *pem = BIO_new(BIO_s_mem());
+	check(PEM_write_bio_X509(pem, x) &&
+	      PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL));
+	struct span all = {.n = (size_t)BIO_get_mem_data(pem, &text)};
+	all.p = text;
+	struct tls_identity identity = {all, all};
+	struct tls_server *server = NULL;
+	check_int(tls_server_new(&identity, 1, true, nonce, &server, &error), 0);
+	(void)snprintf(
+	    label, sizeof(label), "%s, signed with %s%s", e->kind, e->pss ? "PSS, " : "", e->hash);
+
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		struct peer peer = {.max_version = version};
+		struct tls_facts facts = {0};
+		struct tls *t = peer_accept(server, &peer, &error);
+		if (check(t != NULL && peer.connected))
+			tls_get_facts(t, &facts);
+		check_int(facts.version, version);
+		check_named(span_is_set(facts.server_end_point) == (e->want != NULL) &&
+				span_equal(facts.server_end_point, span_of(digest, bytes)),
+		    label);
+		peer_tls_free(t);
+	}
+	struct client c = {.options = {.verify = TLS_VERIFY_NONE}};
+	struct tls *t = connect_both(server, &c);
+	check_named(span_is_set(c.facts.server_end_point) == (e->want != NULL) &&
+			span_equal(c.facts.server_end_point, span_of(digest, bytes)),
+	    label);
+	peer_tls_free(t);
+	peer_tls_free(c.tls);
+	tls_server_free(server);
+	BIO_free(pem);
+	OPENSSL_free(der);
+	X509_free(x);
+	EVP_PKEY_free(key);
+}
+
+static void test_end_points(void)
+{
+	static const struct end_point cases[] = {
+	    {"P-256", "SHA256", false, "SHA256"},
+	    {"P-256", "SHA384", false, "SHA384"},
+	    {"P-384", "SHA512", false, "SHA512"},
+	    {"P-256", "SHA224", false, "SHA224"},
+	    {"P-256", "SHA1", false, "SHA256"},
+	    {"RSA", "SHA384", false, "SHA384"},
+	    {"RSA", "SHA512", false, "SHA512"},
+	    {"RSA", "SHA224", false, "SHA224"},
+	    {"RSA", "SHA1", false, "SHA256"},
+	    {"RSA", "MD5", false, "SHA256"},
+	    {"RSA", "SHA256", true, "SHA256"},
+	    {"RSA", "SHA384", true, "SHA384"},
+	    {"RSA", "SHA1", true, "SHA256"},
+	    {"RSA-PSS", "SHA384", true, "SHA384"},
+	    {"ED25519", "", false, NULL},
+	    {"ED448", "", false, NULL},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check_end_point(&cases[i]);
 }
 
 static void test_hostile(void)
@@ -545,6 +729,8 @@ int main(int argc, char **argv)
 	test_identities();
 	test_client();
 	test_bindings();
+	test_client_of_old_server();
+	test_end_points();
 	test_hostile();
 	return tap_end();
 }

@@ -26,6 +26,7 @@ struct peer {
 	int hello_bytes; /* of a private extension in the ClientHello */
 	const char *groups, *suites, *name;
 	int max_version;
+	uint64_t options; /* SSL_OP_… */
 	int fd;
 	/* out */
 	bool connected;
@@ -109,6 +110,7 @@ static inline void *peer_run(void *argument)
 		abort();
 	if (p->max_version)
 		SSL_CTX_set_max_proto_version(context, p->max_version);
+	SSL_CTX_set_options(context, p->options);
 #if PEER_HAS_RAW_PUBLIC_KEYS
 	static const unsigned char raw = TLSEXT_cert_type_rpk;
 	if (p->raw && SSL_CTX_set1_client_cert_type(context, &raw, 1) != 1)
