@@ -182,10 +182,22 @@ static const struct password_case passwords[] = {
     {"\xd9\xa0\xdb\xb0", NULL, 0x660},
 };
 
-static void test_passwords(void)
+/* Rules that ask for something anywhere in the password, not beside the code point. */
+static const struct password_case context_passwords[] = {
+    {"\xdb\xb0\xd9\xa0", NULL, 0x6f0}, /* the first one of the two is named */
+    {"x\xd9\xa9y\xdb\xb9", NULL, 0x669},
+    {"\xd9\xa0 1 \xd9\xa9", "\xd9\xa0 1 \xd9\xa9", 0}, /* ASCII digits mix with either */
+    {"\xdb\xb9 1 \xdb\xb0", "\xdb\xb9 1 \xdb\xb0", 0},
+    {"\xe3\x81\x82x\xe3\x83\xbb", "\xe3\x81\x82x\xe3\x83\xbb", 0}, /* Hiragana, before it */
+    {"\xe3\x83\xbbx\xe4\xb8\x80", "\xe3\x83\xbbx\xe4\xb8\x80", 0}, /* Han */
+    {"\xe3\x83\xbb\xe3\x83\xbc", NULL, 0x30fb},			   /* U+30FC is common to scripts */
+    {"\xe3\x83\xbb\xe3\x83\xbb", NULL, 0x30fb},			   /* and so is U+30FB */
+};
+
+static void check_passwords(const struct password_case *cases, size_t count)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(passwords); i++) {
-		const struct password_case *p = &passwords[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct password_case *p = &cases[i];
 		struct str out cleanup(str_clear) = STR_INIT(1000);
 		uint32_t bad = 0x110000;
 		int rc = text_opaque_string(span_cstr(p->input), &out, &bad);
@@ -197,11 +209,57 @@ static void test_passwords(void)
 		if (!check_named(good, name))
 			printf("#   rc %d, bad %x, got \"%s\"\n", rc, bad, out.data);
 	}
+}
+
+static void test_passwords(void)
+{
+	check_passwords(passwords, ARRAY_SIZE(passwords));
+	check_passwords(context_passwords, ARRAY_SIZE(context_passwords));
 	uint32_t bad = 1;
 	struct str out cleanup(str_clear) = STR_INIT(1000);
 	check_int(text_opaque_string(SPAN("\xff"), &out, &bad), -EILSEQ);
 	check_int(text_opaque_string(SPAN("a\0b"), &out, &bad), -EINVAL);
 	check_int(bad, 0);
+}
+
+/*
+ * As long as a SASL message: what a rule asks of the whole string is found out once, and still
+ * answered for each code point. Where the one that it depends on stands makes no difference.
+ */
+static void test_long_passwords(void)
+{
+	enum { MANY = 2700, MAX_BYTES = (MANY + 1) * 3 };
+	static const struct {
+		const char *many, *one; /* MANY times the first, and the second somewhere */
+		uint32_t bad;		/* 0: allowed */
+		uint32_t bad_if_first;	/* with `one` before all others */
+	} cases[] = {
+	    {"\xe3\x83\xbb", "\xe3\x82\xa2", 0, 0}, /* KATAKANA MIDDLE DOT, LETTER A */
+	    {"\xe3\x83\xbb", "\xe4\xb8\x80", 0, 0}, /* Han */
+	    {"\xe3\x83\xbb", "", 0x30fb, 0x30fb},
+	    {"\xe3\x83\xbb", "a", 0x30fb, 0x30fb},
+	    {"\xd9\xa3", "", 0, 0}, /* ARABIC-INDIC DIGIT THREE */
+	    {"\xd9\xa3", "3", 0, 0},
+	    {"\xd9\xa3", "\xdb\xb3", 0x663, 0x6f3}, /* EXTENDED ARABIC-INDIC DIGIT THREE */
+	    {"\xdb\xb3", "", 0, 0},
+	    {"\xdb\xb3", "\xd9\xa3", 0x6f3, 0x663},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (size_t at = 0; at <= MANY; at += MANY / 2) {
+			struct str in cleanup(str_clear) = STR_INIT(MAX_BYTES);
+			struct str out cleanup(str_clear) = STR_INIT(MAX_BYTES);
+			uint32_t bad = 0, want = at ? cases[i].bad : cases[i].bad_if_first;
+			for (size_t j = 0; j <= MANY; j++) {
+				str_append_cstr(&in, j == at ? cases[i].one : "");
+				str_append_cstr(&in, j < MANY ? cases[i].many : "");
+			}
+			check_int(str_error(&in), 0);
+			check_int(
+			    text_opaque_string(str_span(&in), &out, &bad), want ? -EINVAL : 0);
+			check_int(bad, want);
+			check(want || span_equal(str_span(&out), str_span(&in)));
+		}
+	}
 }
 
 static void test_utf7(void)
@@ -359,6 +417,7 @@ int main(void)
 	test_forms();
 	test_domains();
 	test_passwords();
+	test_long_passwords();
 	test_utf7();
 	test_charsets();
 	test_words();
