@@ -249,8 +249,13 @@ static int judge_key(struct decision *d, const struct message_facts *f)
 	d->spki = keep(d, spki);
 	int rc = login_key(d->session.config, d->setup->keys_fd, d->setup->accounts_fd, spki,
 	    is_tls12, scope, wall_ms() / 1000, d->session.arena, &d->key);
-	if (rc < 0)
+	if (rc < 0) {
+		d->handler->log(LOG_LEVEL_ERROR, "TLS key %s: %s", fingerprint, strerror(-rc));
+		session_log_attempt(&d->session, &(struct session_attempt){.result = d->key.result,
+						     .mechanism = SPAN("TLS-KEY"),
+						     .fingerprint = d->fingerprint});
 		return rc;
+	}
 	d->key_is_known = d->key.result == LOGIN_OK;
 	return 0;
 }

@@ -127,6 +127,8 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 void session_record(struct decision *d, const struct session_attempt *a);
 /* The account's, or where attempts go that name none (unset); NULL: not to be had. */
 struct login_history *session_open_history(const struct decision *d, struct span account);
+/* Why a look-up failed. Whose it was says the attempt's line, in a place where nothing can be forged. */
+void session_log_lookup(const struct session *s, int error);
 /* With the hint what to configure. */
 void session_log_plus_hidden(const struct session *s, struct span mechanism);
 enum login_result session_result_of(enum sasl_outcome o, const struct sasl_result *r);

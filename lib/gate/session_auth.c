@@ -141,6 +141,8 @@ static int limited_credentials(
 	struct decision *d = context;
 	int rc = d->guard.inner.credentials(d->guard.inner.context, user, h, arena, ret);
 
+	if (rc < 0)
+		session_log_lookup(&d->session, rc);
 	if (rc == 0)
 		d->counted_as = ret->account.n ? arena_span(arena, ret->account)
 					       : unknown_name(arena, ret->salt);

@@ -268,6 +268,13 @@ struct span session_listener(const struct session *s)
 	return s->protocol == PROTOCOL_IMAP ? SPAN("imap") : SPAN("submission");
 }
 
+void session_log_lookup(const struct session *s, int error)
+{
+	if (error != -EILSEQ) /* that is the client's failure: no UTF-8 */
+		s->guard->handler->log(
+		    LOG_LEVEL_ERROR, "the user's credentials: %s", strerror(-error));
+}
+
 void session_log_plus_hidden(const struct session *s, struct span mechanism)
 {
 	s->guard->handler->log(LOG_LEVEL_NOTICE,
@@ -530,6 +537,8 @@ static int session_credentials(
 	struct session_guard *guard = ((struct session *)context)->guard;
 	int rc = guard->inner.credentials(guard->inner.context, user, h, arena, ret);
 
+	if (rc < 0 && rc != -EACCES)
+		session_log_lookup(context, rc);
 	if (rc != -EACCES)
 		return rc;
 	login_unknown_credentials(&guard->lookup, user, arena, ret);
