@@ -344,7 +344,8 @@ static void note_failure(struct decision *d, const struct sasl_result *r, enum l
 	    .account = r->named_account,
 	    .user = r->authcid,
 	    .mechanism = sasl_name(r->mechanism),
-	    .fingerprint = d->fingerprint};
+	    .fingerprint = d->fingerprint,
+	    .password_name = r->password_name};
 
 	if (!span_is_set(attempt.account) && is_counted_as_account) /* refused at the look-up */
 		attempt.account = d->counted_as;
