@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# App passwords, credentials that cannot be read, names in NFD; one function of credentials.py per
+# test.
+load instance
+load authentication
+
+setup_file() {
+	make_authentication_instance
+	local postern="$BUILD/bin/postern" name
+	cat >"$INSTANCE/conf.d/credentials.conf" <<-'CONF'
+		sasl-mechanisms = {EXTERNAL, SCRAM-SHA-512-PLUS, SCRAM-SHA-512, SCRAM-SHA-256-PLUS, SCRAM-SHA-256,
+			SCRAM-SHA-1-PLUS, SCRAM-SHA-1, CRAM-MD5, PLAIN, LOGIN}
+		account "carl" { addresses = {"carl@example.org"} cram-md5 = yes }
+		account "noel" { addresses = {"noël@bücher.example", "noel@example.org"} cram-md5 = yes }
+	CONF
+	"$postern" --instance "$INSTANCE" config apply
+	for name in carl noel; do
+		echo "wonderland-$name" | "$postern" --instance "$INSTANCE" account password "$name"
+	done
+	for name in carl carl-no carl-tolerant; do
+		"$postern" tlspubkey gen --p256 "$KEYS/$name" >/dev/null
+	done
+	register carl carl
+	register carl-no carl --preauth=no
+	register carl-tolerant carl --preauth=tolerant
+}
+
+play() {
+	cd "$BATS_TEST_DIRNAME" || return 1
+	run timeout 200 python3 -B credentials.py "$1"
+	[ "$status" -eq 0 ] || {
+		echo "$output"
+		return 1
+	}
+}
+
+@test "our own failure after the right credential: said, logged, and nothing else is" { play own_failure; }
+@test "credentials that are damaged: nobody gets in, and the log says why" { play damaged; }
+@test "IMAP: app passwords out of scope or expired, with every mechanism" { play app_imap; }
+@test "submission: app passwords out of scope or expired, with every mechanism" { play app_submission; }
+@test "CRAM-MD5 and a quoted LOGIN with a name in NFD (RFC 2195, RFC 3501 6.2.3)" { play names; }
+@test "SCRAM: y where -PLUS is not offered, over a key (RFC 5802 6)" { play flag_y; }
