@@ -36,6 +36,7 @@ play() {
 @test "-PLUS given up over a known key" { play plus_hidden_over_key; }
 @test "-PLUS is not hidden from whom it has served" { play plus_has_served; }
 @test "-PLUS is not hidden from whom it has served over a key" { play plus_has_served_over_key; }
+@test "-PLUS is not hidden where the configuration says so" { play plus_shown_by_configuration; }
 @test "CRAM-MD5: only for the account that may (RFC 2195)" { play cram_md5; }
 @test "SCRAM-SHA-512 where it is enabled" { play scram_sha_512; }
 @test "PREAUTH and a client that logs in: the log says what helps" { play preauth_hint; }

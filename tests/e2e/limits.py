@@ -362,6 +362,41 @@ def plus_has_served():
     assert offers_plus("imap", source="127.4.6.4")
 
 
+def give_up(protocol, source, key=None, hang_up=False):
+    """Begins a -PLUS exchange and says nothing."""
+    with connect(protocol, key=key, source=source) as c:
+        c.challenge(c.begin("SCRAM-SHA-256-PLUS"))
+        if not hang_up:
+            c.end(c.ask("*"), "aborted")
+    return c.logged()
+
+
+def plus_shown_by_configuration():
+    """hide-plus-after-abort = no: nothing is hidden, nor stays hidden what was before."""
+    forget_attempts()
+    path = f"{INSTANCE}/conf.d/plus.conf"
+    kinds = ("imap", None), ("submission", None), ("submission", "yes")
+    sources = [(protocol, key, f"127.4.8.{i}") for i, (protocol, key) in enumerate(kinds, 1)]
+    for protocol, key, source in sources:
+        assert "-PLUS is hidden" in give_up(protocol, source, key)
+        assert not offers_plus(protocol, source=source)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("hide-plus-after-abort = no\n")
+    postern("config", "apply")
+    for protocol, key, source in sources:
+        assert offers_plus(protocol, key=key, source=source)
+    for protocol, key, source in sources:
+        for hang_up in False, True:
+            source = source.replace("127.4.8", "127.4.9")
+            assert "-PLUS is hidden" not in give_up(protocol, source, key, hang_up)
+            assert offers_plus(protocol, source=source) and offers_plus(protocol, key=key, source=source)
+    os.unlink(path)
+    postern("config", "apply")
+    for protocol, key, source in sources:  # nor was it remembered for later
+        assert offers_plus(protocol, source=source.replace("127.4.8", "127.4.9"))
+        assert not offers_plus(protocol, source=source)
+
+
 def cram(c, user, password):
     challenge = c.challenge(c.begin("CRAM-MD5"))
     return c.respond(user.encode() + b" " + hmac.digest(password.encode(), challenge, "md5").hex().encode())
