@@ -5,6 +5,7 @@ load common
 
 setup_file() { start_localserve; }
 teardown_file() { stop_localserve; }
+teardown() { [ -z "$LISTENER" ] || kill "$LISTENER"; }
 
 # sender CONF: an instance of its own in $A, with transport and route lines added; its domain
 # localhost is split, so that all but its own accounts are routed.
@@ -12,7 +13,8 @@ sender() {
 	A=$BATS_TEST_TMPDIR/a
 	mkdir -p "$A/conf.d"
 	cp "$DIR/server.pem" "$A/ca.pem"
-	(umask 077 && printf '%s\n' "$PASSWORD" >"$A/secret")
+	# shellcheck disable=SC2059 # the format says what stands around it
+	(umask 077 && printf "${SECRET:-%s\n}" "$PASSWORD" >"$A/secret")
 	(cd "$A" && "$BUILD/bin/postern" tlspubkey gen --p256 "$A/server" >/dev/null)
 	cat >"$A/postern.conf" <<-E
 		hostname = "a.example"
@@ -59,6 +61,54 @@ password() {
 	printf 'username = "user@localhost"\npassword-file = "%s"' "$BATS_TEST_TMPDIR/a/secret"
 }
 
+# listener [OPTION…]: one more of the relay's own, with implicit TLS, at $PORT; its log in $LOG.
+listener() {
+	LOG=$BATS_TEST_TMPDIR/listener.log PORT=$(($(free_port_base) + 143))
+	systemd-socket-activate --inetd -a -l "127.0.0.1:$PORT" "$BUILD/bin/submit-handler" \
+		--instance "$DIR" --implicit-tls --log=stderr "$@" >>"$LOG" 2>&1 3>&- &
+	LISTENER=$!
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		! grep -q "Listening on" "$LOG" || return 0
+		sleep 0.05
+	done
+	cat "$LOG"
+	return 1
+}
+
+# relayed_by CONF MECHANISM SUBJECT: the relay takes it, after one login of that kind and no other.
+relayed_by() {
+	rm -rf "$BATS_TEST_TMPDIR/a"
+	sender "$1"
+	: >"$LOG"
+	submit "$3" second@localhost
+	run_queue
+	echo "$output"
+	cat "$LOG"
+	[[ $output == *"relayed "*"to=<second@localhost> transport=b host=localhost["* ]] || return 1
+	[ "$(grep -c 'login result=' "$LOG")" -eq 1 ] || return 1
+	grep -q "login result=ok .* account=user .* mechanism=$2 " "$LOG" || return 1
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		! grep -rqs "Subject: $3" "$DIR/state/mail" || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+# not_tried CONF WORDS: nothing is relayed, and no login was tried.
+not_tried() {
+	rm -rf "$BATS_TEST_TMPDIR/a"
+	sender "$1"
+	: >"$LOG"
+	submit not-tried second@localhost
+	run_queue
+	echo "$output"
+	[[ $output == *"deferred "*"transport=b"*"$2"* && $output != *"relayed "* ]] || return 1
+	[ "$("$BUILD/bin/postern" --instance "$A" queue list | grep -c second@localhost)" -eq 1 ] || return 1
+	! grep 'login result=' "$LOG"
+}
+
 @test "submissions with a password: the strongest mechanism, SCRAM-SHA-256-PLUS" {
 	sender "$(relay submissions "$SUBMISSIONS" "$(password)")"
 	submit relayed-scram second@localhost
@@ -83,6 +133,44 @@ mechanisms = {\"SCRAM-SHA-1\"}")"
 	submit relayed-key second@localhost
 	run_queue
 	[[ $output == *"relayed "* ]]
+}
+
+@test "a relay that offers no AUTH: a client key is enough, beside a password, too; a password is not" {
+	listener --sasl-mechanisms ""
+	local key="client-key-file = \"$DIR/clients/user.pem\""
+	relayed_by "$(relay submissions "$PORT" "$key")" TLS-KEY no-auth-key
+	relayed_by "$(relay submissions "$PORT" "$key"$'\n'"$(password)")" TLS-KEY no-auth-both
+	not_tried "$(relay submissions "$PORT" "$(password)")" "No mechanism that may be used; offered: none"
+}
+
+@test "a password is shown to a relay that is verified, or where nothing else is allowed" {
+	listener --sasl-mechanisms PLAIN
+	local both='mechanisms = {"SCRAM-SHA-256", "PLAIN"}' clear='mechanisms = {"PLAIN"}'
+	local refused="No mechanism that may be used; offered: PLAIN"
+	unverified() {
+		relay submissions "$PORT" "$(password)"$'\nverify = none\n'"$1" | grep -v ca-file
+	}
+	not_tried "$(unverified "$both")" "$refused"
+	not_tried "$(unverified 'mechanisms = {"PLAIN", "LOGIN", "CRAM-MD5"}')" "$refused"
+	not_tried "$(unverified)" "$refused"
+	not_tried "$(relay submissions "$PORT" "$(password)")" "$refused" # not by default
+	relayed_by "$(unverified "$clear")" PLAIN clear-alone
+	relayed_by "$(relay submissions "$PORT" "$(password)"$'\n'"$both")" PLAIN clear-verified
+}
+
+@test "the password is the first line of its file" {
+	listener
+	local conf contents
+	conf=$(relay submissions "$PORT" "$(password)")
+	for contents in '%s' '%s\n' '%s\r\n' '%s\nsecond line\n' '%s\n\n'; do
+		SECRET=$contents relayed_by "$conf" SCRAM-SHA-256-PLUS first-line
+	done
+	rm -rf "$A"
+	sender "$conf"
+	printf 'another\n%s\n' "$PASSWORD" >"$A/secret"
+	submit second-line second@localhost
+	run_queue
+	[[ $output == *"deferred "*"AUTH: the server refuses"* ]]
 }
 
 @test "a relay that refuses the login, or whose certificate is not trusted, delays and never fails" {
