@@ -39,4 +39,5 @@ play() {
 @test "IMAP: app passwords out of scope or expired, with every mechanism" { play app_imap; }
 @test "submission: app passwords out of scope or expired, with every mechanism" { play app_submission; }
 @test "CRAM-MD5 and a quoted LOGIN with a name in NFD (RFC 2195, RFC 3501 6.2.3)" { play names; }
+@test "passwords of 8 KB with rules that look at all of them (RFC 8264)" { play long_passwords; }
 @test "SCRAM: y where -PLUS is not offered, over a key (RFC 5802 6)" { play flag_y; }

@@ -218,6 +218,27 @@ def names():
         assert f'user="{user}"' in c.logged(), c.logged()
 
 
+def long_passwords():
+    """As long as a response may be, of code points whose rules look at all the others: just wrong ones."""
+    dots, digits = 2700 * "\u30fb", 2700 * "\u0663"
+    for protocol in PROTOCOLS:
+        for password in dots + "\u30a2", dots, digits + "\u06f3", digits:
+            with Connection(protocol) as c:
+                c.end(plain(c, CARL, password), "credentials")
+                c.end(login(c, CARL, password), "credentials")
+                c.end(plain(c, CARL, CARL_PASSWORD), "ok")
+            log = re.findall(r"login result=(\S+) ", c.logged())
+            assert log == ["bad-credentials", "bad-credentials", "ok"], log
+    for password, words in (dots + "\u30a2", None), (dots, "U+30FB"), (digits + "\u06f3", "U+0663"), (digits, None):
+        password = password[:200] + password[-1]
+        run = postern("account", "password", "noel", text=password + "\n", check=False)
+        assert (run.returncode == 0) == (words is None) and (words or "") in run.stdout, run
+        if words is None:
+            with Connection("imap") as c:
+                c.end(plain(c, NOEL, password), "ok")
+    postern("account", "password", "noel", text=NOEL_PASSWORD + "\n")
+
+
 def flag_y():
     """"I could bind, and you cannot": true where no -PLUS is offered, over a key as without one."""
     for protocol, keys in ("submission", (None, "yes", "no")), ("imap", (None, "no", "tolerant")):
