@@ -24,9 +24,9 @@ class Connection(peer.Peer):
     """A real handler of either protocol, up to the point where authentication may begin."""
 
     def __init__(self, protocol, key=None, implicit=True, options=(), keep_limits=False, **more):
-        if not keep_limits:  # what others did wrong before
-            for path in (glob.glob(f"{peer.INSTANCE}/run/state/limits.tdb")
-                         + glob.glob(f"{peer.INSTANCE}/state/history/*/logins.tdb")):
+        if not keep_limits:  # what others did wrong before; over keys, that is in the histories
+            histories = glob.glob(f"{peer.INSTANCE}/state/history/*/logins.tdb") if key else []
+            for path in glob.glob(f"{peer.INSTANCE}/run/state/limits.tdb") + histories:
                 os.unlink(path)
         self.protocol = protocol
         Connection.latest = self  # also when a handshake fails
