@@ -78,6 +78,7 @@ static enum proof_result check_signature(const struct handshake *h, struct span 
 static void hash_transcript(const struct handshake *h, uint8_t out[HASH_MAX_BYTES]);
 static bool fits(const struct scheme *scheme, EVP_PKEY *key);
 static bool verify(unsigned scheme, EVP_PKEY *key, struct span content, struct span signature);
+static bool find_extension(struct span extensions, unsigned wanted, struct span *ret);
 static bool get_number(struct span *rest, size_t bytes, size_t *ret);
 static bool get_vector(struct span *rest, size_t length_bytes, struct span *ret);
 
@@ -176,15 +177,10 @@ static bool parse_server_hello(struct span body, struct server_hello *ret)
 	    !get_number(&body, 2, &cipher) || !get_number(&body, 1, &compression) ||
 	    compression != 0 || !get_vector(&body, 2, &extensions) || body.n > 0)
 		return false;
-	while (extensions.n > 0) {
-		size_t type;
-		struct span data;
-		if (!get_number(&extensions, 2, &type) || !get_vector(&extensions, 2, &data))
-			return false;
-		if (type == SUPPORTED_VERSIONS &&
-		    (version || !get_number(&data, 2, &version) || data.n > 0))
-			return false;
-	}
+	struct span data;
+	if (!find_extension(extensions, SUPPORTED_VERSIONS, &data) ||
+	    !get_number(&data, 2, &version) || data.n > 0)
+		return false;
 	ret->retry = span_equal(random, span_of(retry_random, RANDOM_BYTES));
 	ret->cipher = (unsigned)cipher;
 	return version == VERSION_TLS13;
@@ -205,22 +201,13 @@ static bool hash_of_cipher(unsigned cipher, enum hash *ret)
  */
 static bool parse_certificate_type(struct span body, enum certificate_type *ret)
 {
-	struct span extensions;
-	bool found = false;
+	struct span extensions, data;
 	size_t kind = CERTIFICATE_X509;
-	if (!get_vector(&body, 2, &extensions) || body.n > 0)
+	if (!get_vector(&body, 2, &extensions) || body.n > 0 ||
+	    !find_extension(extensions, CLIENT_CERTIFICATE_TYPE, &data))
 		return false;
-	while (extensions.n > 0) {
-		size_t type;
-		struct span data;
-		if (!get_number(&extensions, 2, &type) || !get_vector(&extensions, 2, &data))
-			return false;
-		if (type != CLIENT_CERTIFICATE_TYPE)
-			continue;
-		if (found || !get_number(&data, 1, &kind) || data.n > 0)
-			return false;
-		found = true;
-	}
+	if (span_is_set(data) && (!get_number(&data, 1, &kind) || data.n > 0))
+		return false;
 	*ret = (enum certificate_type)kind;
 	return kind == CERTIFICATE_X509 || kind == CERTIFICATE_RAW_PUBLIC_KEY;
 }
@@ -228,21 +215,11 @@ static bool parse_certificate_type(struct span body, enum certificate_type *ret)
 /* CertificateRequest, RFC 8446 §4.3.2: exactly one extension of our type, and in it the nonce. */
 static enum proof_result check_nonce(struct span body, const uint8_t *nonce)
 {
-	struct span context, extensions, found = SPAN_NONE;
+	struct span context, extensions, found;
 	if (!get_vector(&body, 1, &context) || context.n > 0 ||
-	    !get_vector(&body, 2, &extensions) || body.n > 0)
+	    !get_vector(&body, 2, &extensions) || body.n > 0 ||
+	    !find_extension(extensions, TLS_NONCE_EXTENSION, &found))
 		return PROOF_MALFORMED;
-	while (extensions.n > 0) {
-		size_t type;
-		struct span data;
-		if (!get_number(&extensions, 2, &type) || !get_vector(&extensions, 2, &data))
-			return PROOF_MALFORMED;
-		if (type != TLS_NONCE_EXTENSION)
-			continue;
-		if (span_is_set(found))
-			return PROOF_MALFORMED;
-		found = data;
-	}
 	return secret_equal(found, span_of(nonce, TLS_NONCE_BYTES)) ? PROOF_GOOD : PROOF_BAD;
 }
 
@@ -336,6 +313,22 @@ static bool fits(const struct scheme *scheme, EVP_PKEY *key)
 		return false;
 	return !scheme->curve || (EVP_PKEY_get_group_name(key, curve, sizeof(curve), &n) == 1 &&
 				     span_equal(span_of(curve, n), span_cstr(scheme->curve)));
+}
+
+/* Of a list of extensions (RFC 8446 §4.2): unset when it has none of this type; false: malformed, or two. */
+static bool find_extension(struct span extensions, unsigned wanted, struct span *ret)
+{
+	*ret = SPAN_NONE;
+	while (extensions.n > 0) {
+		size_t type;
+		struct span data;
+		if (!get_number(&extensions, 2, &type) || !get_vector(&extensions, 2, &data) ||
+		    (type == wanted && span_is_set(*ret)))
+			return false;
+		if (type == wanted)
+			*ret = data;
+	}
+	return true;
 }
 
 static bool get_number(struct span *rest, size_t bytes, size_t *ret)
