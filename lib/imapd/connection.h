@@ -18,13 +18,14 @@ enum {
 	IMAPD_READ_TIMEOUT_MS = 30 * 60 * 1000, /* RFC 3501 §5.4 wants at least 30 minutes */
 	IMAPD_LINE_TIMEOUT_MS = 10 * 60 * 1000, /* for a whole command, once it has begun */
 	IMAPD_WRITE_TIMEOUT_MS = 5 * 60 * 1000, /* of a client that does not read */
-	IMAPD_POLL_MS = 1000,		/* between looks for changes where there is no inotify */
-	IMAPD_EXPIRY_GRACE_MS = 60000,	/* for a command that runs when the credential expires */
-	IMAPD_FRESH_MS = 2000,		/* a younger change of the account is looked at again */
-	IMAPD_STOP_S = 30,		/* for the command that runs at SIGTERM */
-	IMAPD_BAD_COMMANDS_MAX = 20,	/* in a row; then BYE */
-	IMAPD_OUT_BYTES_MAX = 16 << 20, /* of one response's part that is put together in memory */
-	IMAPD_OUT_KEPT_BYTES = 65536,	/* what the connection keeps of it between commands */
+	IMAPD_POLL_MS = 1000,		 /* between looks for changes where there is no inotify */
+	IMAPD_EXPIRY_GRACE_MS = 60000,	 /* for a command that runs when the credential expires */
+	IMAPD_WITHDRAWN_GRACE_MS = 5000, /* for the response that runs when it is withdrawn */
+	IMAPD_FRESH_MS = 2000,		 /* a younger change of the account is looked at again */
+	IMAPD_STOP_S = 30,		 /* for the command that runs at SIGTERM */
+	IMAPD_BAD_COMMANDS_MAX = 20,	 /* in a row; then BYE */
+	IMAPD_OUT_BYTES_MAX = 16 << 20,	 /* of one response's part that is put together in memory */
+	IMAPD_OUT_KEPT_BYTES = 65536,	 /* what the connection keeps of it between commands */
 	IMAPD_HEADER_BYTES_MAX = 4 << 20, /* of a header that is read for fields or search */
 	IMAPD_SASL_LINE_BYTES_MAX = 65536,
 	IMAPD_IDLE_LINE_BYTES_MAX = 1000,
@@ -47,6 +48,7 @@ struct imapd {
 	bool in_message;       /* of APPEND: SIGTERM waits for its end */
 	unsigned bad_commands; /* in a row */
 	struct timespec account_changed; /* of accounts/NAME/changes, when last looked at */
+	enum login_result withdrawn;	 /* not LOGIN_OK: seen inside a response; BYE is due */
 	int64_t expires_ms;		 /* monotonic; INT64_MAX: never */
 	int64_t line_until_ms;		 /* likewise: what is being read must end then */
 };
@@ -80,8 +82,8 @@ static inline struct answer answer_bad(const char *text)
 	return (struct answer){ANSWER_BAD, SPAN_NONE, text};
 }
 /*
- * The peer is gone in the middle of a response: nobody is left to answer, nor to run for what is
- * pipelined.
+ * The peer is gone in the middle of a response, or has heard BYE: nobody is left to answer, nor to run
+ * for what is pipelined.
  */
 static inline struct answer answer_lost(struct imapd *c)
 {
@@ -119,7 +121,7 @@ enum wake {
 };
 /*
  * Takes over the signals, computes the end of the session's credential. From here on every read that
- * must wait notices what imapd_look_around() does, and then fails.
+ * must wait notices what imapd_look_around() does, and then fails; writes notice withdrawal.
  */
 void imapd_wait_start(struct imapd *c);
 /* The same computation again: session->login changed. */
@@ -128,6 +130,11 @@ void imapd_note_expiry(struct imapd *c);
 enum wake imapd_wait(struct imapd *c, bool want_changes);
 /* The same look at signals, credential and account, without waiting. False: the session ends. */
 must_use bool imapd_look_around(struct imapd *c);
+/*
+ * Between the responses of a long answer: whether the credential was withdrawn while one of them waited
+ * for a slow client. Then BYE was said. A response has IMAPD_WITHDRAWN_GRACE_MS more and is cut then.
+ */
+must_use bool imapd_is_withdrawn(struct imapd *c);
 /*
  * Around the reading of what the client says in one go: it has IMAPD_LINE_TIMEOUT_MS for that, and when
  * it is complete the session looks around before anything is done with it. False: the session ends.

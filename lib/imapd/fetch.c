@@ -63,7 +63,7 @@ struct answer imapd_fetch(struct imapd *c)
 		error = view_each(c->view, r.first, r.last, fetch_message, &f);
 	}
 	arena_clear(&f.arena);
-	if (stream_error(c->peer))
+	if (stream_error(c->peer) || c->ended)
 		return answer_lost(c);
 	if (error)
 		return answer_error(error);
@@ -150,6 +150,8 @@ static int fetch_message(const struct message_info *m, void *context)
 		f->some_gone = true;
 		error = 0;
 	}
+	if (!error && imapd_is_withdrawn(f->c))
+		error = -ECANCELED;
 	return error ? error : stream_error(f->c->peer);
 }
 

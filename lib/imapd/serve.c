@@ -98,7 +98,8 @@ static void serve_commands(struct imapd *c)
 			str_clear(&c->out);
 	}
 	int error = stream_error(c->peer);
-	if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED)
+	bool is_known = c->withdrawn != LOGIN_OK; /* in the log already */
+	if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED && !is_known)
 		log_line(LOG_LEVEL_NOTICE, "connection lost: %s", strerror(-error));
 }
 

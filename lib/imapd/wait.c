@@ -1,7 +1,8 @@
 /*
  * Waiting: for the next command and inside IDLE, in one poll on the peer and the change
  * notification, until the credential ends, a signal comes or the client has been silent too long. In
- * the middle of a line or literal the stream waits, and looks after the same (stream_set_watch()).
+ * the middle of a line or literal the stream waits, and looks after the same (stream_set_watch()); in
+ * the middle of a response it looks after the credential.
  *
  * SIGTERM between the look at the flag and the poll would be missed until the next wake-up: the
  * handler therefore arms a timer, and SIGALRM runs the same handler again, every second, until the
@@ -18,8 +19,10 @@
 #include "sys/log.h"
 
 static int look(void *context);
+static int look_writing(void *context);
 static bool go_on(struct imapd *c);
-static bool account_is_good(struct imapd *c);
+static enum login_result look_at_account(struct imapd *c);
+static void end_withdrawn(struct imapd *c, enum login_result result);
 static void drain(int fd);
 static int wait_slice_ms(const struct imapd *c, int64_t until_ms);
 static void on_signal(int number);
@@ -35,7 +38,8 @@ void imapd_wait_start(struct imapd *c)
 	(void)sigaction(SIGALRM, &action, NULL);
 	imapd_note_expiry(c);
 	c->line_until_ms = INT64_MAX;
-	stream_set_watch(c->peer, (struct stream_watch){c->session->changes_fd, look, c});
+	stream_set_watch(
+	    c->peer, (struct stream_watch){c->session->changes_fd, look, look_writing, c});
 }
 
 void imapd_note_expiry(struct imapd *c)
@@ -82,7 +86,17 @@ bool imapd_look_around(struct imapd *c)
 	bool may_have_changed = p.fd < 0 || poll(&p, 1, 0) > 0;
 	if (may_have_changed && p.fd >= 0)
 		drain(p.fd);
-	return (!may_have_changed || account_is_good(c)) && go_on(c);
+	enum login_result result = may_have_changed ? look_at_account(c) : LOGIN_OK;
+	if (result != LOGIN_OK)
+		end_withdrawn(c, result);
+	return go_on(c);
+}
+
+bool imapd_is_withdrawn(struct imapd *c)
+{
+	if (c->withdrawn != LOGIN_OK && !c->ended)
+		end_withdrawn(c, c->withdrawn);
+	return c->withdrawn != LOGIN_OK;
 }
 
 void imapd_line_begins(struct imapd *c)
@@ -113,9 +127,26 @@ static int look(void *context)
 	return c->ended ? -ECANCELED : wait_slice_ms(c, c->line_until_ms);
 }
 
+/* Likewise, each time that a write must wait; BYE cannot be said in the middle of a response. */
+static int look_writing(void *context)
+{
+	struct imapd *c = context;
+	if (c->session->changes_fd >= 0)
+		drain(c->session->changes_fd);
+	if (c->withdrawn == LOGIN_OK && !c->ended)
+		c->withdrawn = look_at_account(c);
+	else
+		return INT32_MAX;
+	if (c->withdrawn != LOGIN_OK)
+		stream_set_deadline(c->peer, monotonic_ms() + IMAPD_WITHDRAWN_GRACE_MS);
+	return wait_slice_ms(c, INT64_MAX);
+}
+
 /* Says BYE and answers false when the connection must end. */
 static bool go_on(struct imapd *c)
 {
+	if (imapd_is_withdrawn(c))
+		return false;
 	if (must_stop && !c->in_message) {
 		(void)alarm(0);
 		imapd_bye(c, "The server is going down");
@@ -128,8 +159,8 @@ static bool go_on(struct imapd *c)
 	return !c->ended;
 }
 
-/* After a change of the account: looks the session's credential up again. */
-static bool account_is_good(struct imapd *c)
+/* If the account was changed, looks the session's credential up again. */
+static enum login_result look_at_account(struct imapd *c)
 {
 	struct stat st = {0}; /* never touched */
 	/* not by path: the cage refuses stat, which would show other accounts' files too */
@@ -139,20 +170,23 @@ static bool account_is_good(struct imapd *c)
 	close_fd(&fd);
 	if (st.st_mtim.tv_sec == c->account_changed.tv_sec &&
 	    st.st_mtim.tv_nsec == c->account_changed.tv_nsec)
-		return true;
+		return LOGIN_OK;
 	/* a clock that ticks every few ms may give the next change the same time: look again then */
 	int64_t age_ms = wall_ms() - st.st_mtim.tv_sec * 1000;
 	c->account_changed = age_ms > IMAPD_FRESH_MS ? st.st_mtim : (struct timespec){.tv_sec = -1};
 	enum login_result result = session_still_valid(c->session);
-	if (result == LOGIN_OK) {
+	if (result == LOGIN_OK)
 		imapd_note_expiry(c); /* may be another one now */
-		return true;
-	}
-	log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
+	else
+		log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
+	return result;
+}
+
+static void end_withdrawn(struct imapd *c, enum login_result result)
+{
 	imapd_bye(c, result == LOGIN_DISABLED  ? "This account was disabled"
 		     : result == LOGIN_EXPIRED ? "The credential of this session has expired"
 					       : "The credential of this session was withdrawn");
-	return false;
 }
 
 /* inotify events: that there are some is all that is of interest. The fd is non-blocking. */

@@ -104,26 +104,29 @@ static int64_t time_left(const struct stream *s, int timeout_ms, int64_t started
 static int wait_ready(struct stream *s, short events, enum direction d, int64_t started_ms)
 {
 	int timeout_ms = d == READING ? s->read_timeout_ms : s->write_timeout_ms;
-	bool watched = d == READING && s->watch.look;
+	int (*look)(void *) = d == READING ? s->watch.look : s->watch.look_writing;
+	/* before each of the many writes of a long answer it would cost a call for nothing */
+	bool look_now = d == READING || s->watch.fd < 0;
 	for (;;) {
 		int64_t left = time_left(s, timeout_ms, started_ms);
 		if (left < -1)
 			return (int)left;
 		if (s->stoppable && stop_requested())
 			return -ECANCELED;
-		if (watched) {
-			int look_ms = s->watch.look(s->watch.context);
+		if (look && look_now) {
+			int look_ms = look(s->watch.context);
 			if (look_ms < 0)
-				return s->read_error = look_ms;
+				return d == READING ? s->read_error = look_ms : look_ms;
 			left = left < 0 ? look_ms : MIN(left, (int64_t)look_ms);
 		}
+		look_now = true;
 		struct pollfd p[] = {
 		    {.fd = events & POLLIN ? s->channel.fd_in : s->channel.fd_out,
 			.events = events},
-		    {.fd = watched ? s->watch.fd : -1, .events = POLLIN},
+		    {.fd = look ? s->watch.fd : -1, .events = POLLIN},
 		};
-		int n = s->stoppable || watched ? stop_poll(p, ARRAY_SIZE(p), (int)left)
-						: poll(p, ARRAY_SIZE(p), (int)left);
+		int n = s->stoppable || look ? stop_poll(p, ARRAY_SIZE(p), (int)left)
+					     : poll(p, ARRAY_SIZE(p), (int)left);
 		if (n > 0 && !p[1].revents)
 			return 0;
 		if (n < 0 && errno != EINTR)

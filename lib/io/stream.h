@@ -59,10 +59,13 @@ void stream_set_stoppable(struct stream *s);
  * What every read that must wait looks after meanwhile: look() is called before each wait, and again
  * when `fd` (-1: none) is readable, which it has to empty, when a signal came, and when the time that
  * it answered has passed (ms; INT32_MAX: whenever). Its negative errno ends reading. It may write.
+ * look_writing() (NULL: none) is the same for writes that must wait, but only from the second time on
+ * if there is an `fd`; it may not write, and its negative errno is the stream's.
  */
 struct stream_watch {
 	int fd;
 	int (*look)(void *context);
+	int (*look_writing)(void *context);
 	void *context;
 };
 void stream_set_watch(struct stream *s, struct stream_watch watch);

@@ -59,7 +59,7 @@ int submitd_serve(struct session *s)
 	struct str line cleanup(str_clear) = STR_INIT(SMTP_COMMAND_MAX_BYTES + 1); /* and its CR */
 	str_init(&v.helo, SMTP_DOMAIN_MAX_BYTES);
 	stream_set_timeout(s->peer, SUBMITD_COMMAND_TIMEOUT_MS, SUBMITD_COMMAND_TIMEOUT_MS);
-	stream_set_watch(s->peer, (struct stream_watch){s->changes_fd, look, &v});
+	stream_set_watch(s->peer, (struct stream_watch){s->changes_fd, look, NULL, &v});
 	stop_catch(); /* looked at between commands only: what a client was told 250 for is kept */
 	begin(&v);
 	while (!v.over) {

@@ -129,10 +129,13 @@ class Peer:
         return self.log.read().decode()
 
     def children(self):
-        """The session's pid, in a list."""
+        """The session's pid, in a list, while it runs."""
+        def runs(pid):
+            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                return f.read().split()[2] != "Z"
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
                   encoding="ascii") as f:
-            return [int(pid) for pid in f.read().split()]
+            return [int(pid) for pid in f.read().split() if runs(pid)]
 
     def resident_kib(self):
         """Resident memory of gate and session; what they share is counted twice."""

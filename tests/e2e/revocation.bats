@@ -33,6 +33,7 @@ play() {
 @test "the account is removed from the configuration" { play account_removed; }
 @test "the key's login address is taken from the account" { play address_removed; }
 @test "in the middle of a line, a literal, a message, DONE" { play in_the_middle; }
+@test "in the middle of a long answer" { play long_answer; }
 @test "while single bytes come" { play trickling; }
 @test "a line without an end" {
 	[ "$FLAVOUR" = release ] && skip "a release build has no fault points"

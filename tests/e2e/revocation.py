@@ -206,6 +206,46 @@ def trickling():
     register("carol", "carol@example.org")
 
 
+def long_answer():
+    """A FETCH that runs: it ends with the message at hand, or in it where the client is too slow."""
+    size = 16 << 20
+    with Imap(key="carol", idle=False) as c:
+        c.send(f"m APPEND INBOX {{{size}+}}\r\n" + "x" * (size - 2) + "\r\n\r\n")
+        c.until("m OK")
+        for _ in range(4):
+            c.send("n COPY 1:* INBOX\r\n")
+            c.until("n OK")
+
+    def rest(c):
+        """All that still comes: how much, and the last line."""
+        n, tail = 0, c.buffer
+        while more := c.socket.recv(1 << 20):
+            n, tail = n + len(more), (tail + more)[-200:]
+        return n, tail
+    with Imap(key="carol", idle=False, receive_buffer=65536) as c:
+        c.send("m FETCH 1:* (BODY.PEEK[])\r\n")
+        c.line()
+        postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
+        n, tail = rest(c)
+        assert n < 2 * size, n
+        assert tail.endswith(b")\r\n* BYE The credential of this session was withdrawn\r\n"), tail
+    assert "session ended: unknown-key" in c.logged()
+    register("carol", "carol@example.org")
+    with Imap(key="carol", idle=False, receive_buffer=65536) as c:
+        c.send("m FETCH 1:* (BODY.PEEK[])\r\n")
+        c.line()
+        postern("tlspubkey", "rm", "--yes", fingerprint("carol"))
+        until = time.monotonic() + 20
+        while c.children():  # the session
+            assert time.monotonic() < until, "the session goes on"
+            c.socket.recv(4096)
+            time.sleep(0.1)
+        n, tail = rest(c)
+        assert n < size and b"BYE" not in tail, (n, tail)
+    assert "session ended: unknown-key" in c.logged()
+    register("carol", "carol@example.org")
+
+
 def endless_line():
     """A command that never ends has a limit of its own, whatever trickles in (shortened here)."""
     for begun in "m SEARCH TEXT ", "m IDLE\r\n":

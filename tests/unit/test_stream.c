@@ -201,7 +201,7 @@ static void test_watch(void)
 		struct stream *s = stream_new(channel_fd(fds[0]));
 		struct watcher w = {s, other[0], by_clock ? 10 : INT32_MAX, 0};
 		struct str line cleanup(str_clear) = STR_INIT(100);
-		stream_set_watch(s, (struct stream_watch){other[0], look, &w});
+		stream_set_watch(s, (struct stream_watch){other[0], look, NULL, &w});
 		check_int(write(fds[1], "one\r\ntw", 7), 7);
 		check_int(stream_read_line(s, 50, &line), LINE_OK);
 		check_int(w.looks, 0); /* it had not to wait */
@@ -220,6 +220,38 @@ static void test_watch(void)
 		check_int(read(fds[1], b, sizeof(b)), 3);
 		int status = -1;
 		check(waitpid(pid, &status, 0) == pid && status == 0);
+		stream_free(s);
+		close(fds[1]);
+		close(other[0]);
+		close(other[1]);
+	}
+}
+
+static int look_writing(void *context)
+{
+	struct watcher *w = context;
+	char b;
+	w->looks++;
+	return recv(w->fd, &b, 1, MSG_DONTWAIT) == 1 ? -ECANCELED : w->every_ms;
+}
+
+/* A write that the peer does not read hears of it, too; without an event it asks nobody. */
+static void test_watch_of_writes(void)
+{
+	for (int with_event = 0; with_event < 2; with_event++) {
+		int fds[2], other[2];
+		static const char bytes[1 << 20];
+		socket_pair(fds);
+		socket_pair(other);
+		struct stream *s = stream_new(channel_fd(fds[0]));
+		struct watcher w = {s, other[0], INT32_MAX, 0};
+		stream_set_timeout(s, -1, with_event ? 5000 : 20);
+		stream_set_watch(s, (struct stream_watch){other[0], look, look_writing, &w});
+		if (with_event)
+			check_int(write(other[1], "x", 1), 1);
+		stream_write(s, span_of(bytes, sizeof(bytes)));
+		check_int(stream_flush(s), with_event ? -ECANCELED : -ETIMEDOUT);
+		check_int(w.looks, with_event);
 		stream_free(s);
 		close(fds[1]);
 		close(other[0]);
@@ -268,6 +300,7 @@ int main(void)
 	test_half_close();
 	test_wait();
 	test_watch();
+	test_watch_of_writes();
 	test_swap_refuses_buffered_input();
 	test_unread();
 	return tap_end();
