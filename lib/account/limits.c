@@ -15,8 +15,8 @@
  * succeeded, u64 by whose address. Which file is a digest of address and listener: addresses that share
  * one are now and then hidden from together, which harms nobody; a success counts for its own address.
  *
- * Handlers are separate processes: a lock on limits.lock makes reading, judging and writing one step;
- * whoever cannot get it in time goes on without, and at worst a failure is not counted.
+ * Handlers are separate processes: a lock makes reading, judging and writing one step; whoever cannot
+ * get it in DB_LOCK_MS goes on without, and at worst a failure is not counted.
  *
  * Anybody can make records: from each address, for each name. One in SWEEP_ONE_IN of those that write
  * one removes what has leaked empty; where too many remain, also buckets that are less than half full,
@@ -35,7 +35,7 @@
 #include "crypto/crypto.h"
 
 enum { SUCCESS_MEMORY_S = 30 * BUCKET_DAY_S };
-enum { LOCK_WAIT_MS = 500, LOCK_RETRY_MS = 2 };
+#define LOCK SPAN("lock")
 enum { SLOW_MS = 2000 };
 enum { EXPECTED_RECORDS = 10000, RECORDS_MAX = 100000, SWEEP_ONE_IN = 512 };
 enum { RECORD_KEY_MAX_BYTES = 128 };
@@ -51,9 +51,9 @@ struct attempt {
 };
 struct limits {
 	struct db *db;
-	int lock_fd, folder_fd; /* -1: none */
-	bool damaged;		/* the file, as some call has found */
-	bool made_anew;		/* for limits_was_made_anew() */
+	int folder_fd;	/* -1: none */
+	bool damaged;	/* the file, as some call has found */
+	bool made_anew; /* for limits_was_made_anew() */
 };
 enum sweep_level { SWEEP_EMPTY, SWEEP_HALF_EMPTY, SWEEP_BUCKETS, SWEEP_ALL };
 struct sweep {
@@ -79,8 +79,8 @@ static int open_mark(struct limits *l, const struct str *given_up, int flags);
 static bool is_marked(
     struct limits *l, const struct str *given_up, const struct str *success, int64_t now_s);
 static uint64_t digest_of(const struct str *key);
-static void lock(struct limits *l);
-static void unlock(struct limits *l);
+static bool lock(struct limits *l);
+static void unlock(struct limits *l, bool locked);
 static void sweep_now_and_then(struct limits *l, int64_t now_s);
 static size_t sweep(struct limits *l, int64_t now_s, enum sweep_level level);
 static int sweep_record(struct span key, struct span value, void *context);
@@ -93,8 +93,6 @@ int limits_open(int run_state_dirfd, struct limits **ret)
 		return rc;
 	struct limits *l = xcalloc(1, sizeof(*l));
 	l->db = db;
-	l->lock_fd =
-	    openat(run_state_dirfd, "limits.lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	l->folder_fd = fcntl(run_state_dirfd, F_DUPFD_CLOEXEC, 0);
 	*ret = l;
 	return 0;
@@ -105,7 +103,6 @@ void limits_close(struct limits *l)
 	if (!l)
 		return;
 	db_close(l->db);
-	close_fd(&l->lock_fd);
 	close_fd(&l->folder_fd);
 	free(l);
 }
@@ -189,7 +186,7 @@ int limits_settle(
 	struct attempt t;
 	int delay_ms;
 	attempt_init(&t, address, account);
-	lock(l);
+	bool locked = lock(l);
 	int rc = judge(l, &t, now_s, &delay_ms);
 	if (rc == 0 && !good) {
 		note(l, bucket_add(l->db, str_span(&t.address), &address_capacity, now_s));
@@ -197,7 +194,7 @@ int limits_settle(
 		note(l, bucket_add(l->db, str_span(&t.account), &account_capacity, now_s));
 		note(l, bucket_add(l->db, str_span(&t.pair), &address_capacity, now_s));
 	}
-	unlock(l);
+	unlock(l, locked);
 	attempt_clear(&t);
 	if (!good)
 		sweep_now_and_then(l, now_s);
@@ -210,7 +207,7 @@ void limits_succeeded(struct limits *l, struct span address, struct span account
 		return;
 	struct attempt t;
 	attempt_init(&t, address, account);
-	lock(l);
+	bool locked = lock(l);
 	struct bucket share = read_bucket(l, &t.pair, &address_capacity, now_s);
 	if (share.day > 0) {
 		const struct {
@@ -224,7 +221,7 @@ void limits_succeeded(struct limits *l, struct span address, struct span account
 	}
 	write_time(l, &t.success, now_s);
 	write_time(l, &t.address_success, now_s);
-	unlock(l);
+	unlock(l, locked);
 	attempt_clear(&t);
 	sweep_now_and_then(l, now_s);
 	(void)mend(l); /* and the next session counts again */
@@ -445,23 +442,17 @@ static void plus_keys(
 	attempt_clear(&t);
 }
 
-static void lock(struct limits *l)
+static bool lock(struct limits *l)
 {
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int64_t deadline = monotonic_ms() + LOCK_WAIT_MS;
-	while (l->lock_fd >= 0 && fcntl(l->lock_fd, F_SETLK, &whole) < 0 &&
-	       (errno == EAGAIN || errno == EACCES || errno == EINTR) &&
-	       monotonic_ms() < deadline) {
-		const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000L};
-		(void)nanosleep(&pause, NULL); /* woken early: tries early */
-	}
+	int rc = db_lock(l->db, LOCK);
+	note(l, rc);
+	return rc == 0;
 }
 
-static void unlock(struct limits *l)
+static void unlock(struct limits *l, bool locked)
 {
-	struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-	if (l->lock_fd >= 0)
-		(void)fcntl(l->lock_fd, F_SETLK, &whole); /* closing the file would do as well */
+	if (locked)
+		db_unlock(l->db, LOCK);
 }
 
 static void sweep_now_and_then(struct limits *l, int64_t now_s)

@@ -1,5 +1,6 @@
 /* Buckets of failures, and the history of logins. */
 #include "account/limits.h"
+#include "account/bucket.h"
 #include "account/history.h"
 #include "account/pending.h"
 
@@ -238,6 +239,37 @@ static void test_shared(void)
 	check_int(ask(NULL, "192.0.2.1", NULL, NOW), 0);
 	fail_at(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
 	limits_succeeded(NULL, SPAN("192.0.2.1"), SPAN("one"), NOW);
+}
+
+/* Whoever finds the lock taken waits for what is counted there, even if its holder is slow. */
+static void test_slow_holder(void)
+{
+	struct limits *l = fresh();
+	int ready[2];
+	char byte;
+	limits_close(l);
+	check_int(pipe(ready), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct db *db = NULL;
+		int rc = db_open(root_fd, "limits.tdb", DB_CACHE, DB_READ_WRITE, 0, &db);
+		if (rc < 0 || db_lock(db, SPAN("lock")) < 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		(void)usleep(800000);
+		static const struct bucket_capacity ten = {10, 50};
+		for (int i = 0; i < 10 && rc == 0; i++)
+			rc = bucket_add(db, SPAN("a 192.0.2.1"), &ten, NOW);
+		db_close(db);
+		_exit(rc == 0 ? 0 : 1);
+	}
+	check_int(read(ready[0], &byte, 1), 1);
+	check_int(limits_open(root_fd, &l), 0);
+	check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), false, NOW), -EACCES);
+	limits_close(l);
+	int status = -1;
+	check(waitpid(child, &status, 0) == child && status == 0);
+	close(ready[0]);
+	close(ready[1]);
 }
 
 static int count_record(struct span key, struct span value, void *context)
@@ -652,6 +684,7 @@ int main(void)
 	test_settle();
 	test_damaged();
 	test_shared();
+	test_slow_holder();
 	test_sweep();
 	test_plus();
 	test_addresses();
