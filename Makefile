@@ -30,7 +30,7 @@ LD_sanitize := -fsanitize=address,undefined
 LD_fuzz := -fsanitize=address,undefined
 LD_coverage := --coverage
 ifeq ($(FLAVOUR),fuzz)
-CC := clang-14
+CC := clang
 endif
 
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(FLAGS_$(FLAVOUR)) $(WARN) $(HARDEN) \

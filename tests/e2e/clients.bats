@@ -117,7 +117,7 @@ teardown_file() { stop_localserve; }
 		set wait_key=no quit=yes pipe_decode=no
 		push "<limit>~s from-mutt<enter><pipe-message>cat > $HOME/read<enter><quit>"
 	E
-	TERM=xterm succeed script -qec "mutt -F '$HOME/muttrc' -f 'imaps://localhost:$IMAPS/INBOX'" /dev/null </dev/null
+	TERM=xterm succeed script -qec "stty rows 24 cols 80; mutt -F '$HOME/muttrc' -f 'imaps://localhost:$IMAPS/INBOX'" /dev/null </dev/null
 	grep -q "Subject: from-mutt" "$HOME/read"
 }
 
