@@ -2,7 +2,7 @@
 
 static void put_number(struct str *out, uint64_t v, size_t bytes)
 {
-	char b[8];
+	char b[8] = {0};
 	for (size_t i = 0; i < bytes; i++)
 		b[i] = (char)(v >> (8 * i));
 	str_append(out, span_of(b, bytes));

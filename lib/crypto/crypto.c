@@ -129,7 +129,7 @@ void hasher_end(struct hasher *s, uint8_t out[HASH_MAX_BYTES])
 void hash_hmac(enum hash h, struct span key, struct span data, uint8_t out[HASH_MAX_BYTES])
 {
 	uint8_t short_key[HMAC_MAX_BLOCK_BYTES] = {0};
-	uint8_t pad[HMAC_MAX_BLOCK_BYTES], inner[HASH_MAX_BYTES];
+	uint8_t pad[HMAC_MAX_BLOCK_BYTES] = {0}, inner[HASH_MAX_BYTES];
 	size_t block = hashes[h].block_bytes;
 
 	if (key.n > block)

@@ -506,7 +506,7 @@ static void finish_job(struct runner *r, struct job *j)
 	(void)waitpid(j->pid, &status, 0);
 	for (uint32_t i = 0; i < j->message_count; i++) {
 		struct job_message *m = j->messages[i];
-		uint32_t numbers[JOB_RECIPIENTS_MAX];
+		uint32_t numbers[JOB_RECIPIENTS_MAX] = {0};
 		for (uint32_t k = 0; k < m->recipient_count; k++) {
 			numbers[k] = m->recipients[k]->recipient.number;
 			struct job_result lost = {i, k, QUEUE_DEFERRED,

@@ -399,14 +399,14 @@ static int print_code(scmp_filter_ctx filter)
 {
 	struct sock_filter instruction;
 	FILE *file = tmpfile();
-	int rc = file ? seccomp_export_bpf(filter, fileno(file)) : -errno;
 
-	if (rc == 0)
-		rewind(file);
+	if (!file)
+		return -errno;
+	int rc = seccomp_export_bpf(filter, fileno(file));
+	rewind(file);
 	while (rc == 0 && fread(&instruction, sizeof(instruction), 1, file) == 1)
 		printf("\t{%#x, %u, %u, %#xU},\n", instruction.code, instruction.jt, instruction.jf,
 		    instruction.k);
-	if (file)
-		(void)fclose(file);
+	(void)fclose(file);
 	return rc;
 }
