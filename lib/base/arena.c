@@ -78,6 +78,15 @@ void *arena_calloc(struct arena *a, size_t count, size_t size)
 	return memset(arena_alloc(a, bytes), 0, bytes);
 }
 
+void *arena_room(struct arena *a, void *array, size_t count, size_t *allocated, size_t item_bytes)
+{
+	if (count < *allocated)
+		return array;
+	*allocated = *allocated ? *allocated * 2 : 8;
+	void *larger = arena_calloc(a, *allocated, item_bytes);
+	return count ? memcpy(larger, array, count * item_bytes) : larger;
+}
+
 char *arena_cstr(struct arena *a, struct span s)
 {
 	char *p = arena_alloc(a, s.n + 1);

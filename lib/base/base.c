@@ -40,6 +40,14 @@ char *xstrdup(const char *s)
 	return memcpy(xmalloc(n), s, n);
 }
 
+void *array_room(void *array, size_t count, size_t *allocated, size_t item_bytes)
+{
+	if (count < *allocated)
+		return array;
+	*allocated = *allocated ? *allocated * 2 : 8;
+	return xrealloc(array, *allocated * item_bytes);
+}
+
 void close_fd(int *fd)
 {
 	int saved = errno;

@@ -34,6 +34,10 @@ void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *p, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
+/* Room for one more item behind the first `count` of a growing array: it may move. */
+void *array_room(void *array, size_t count, size_t *allocated, size_t item_bytes);
+#define ARRAY_ROOM(array, count, allocated) \
+	((array) = array_room((array), (count), &(allocated), sizeof(*(array))))
 
 /* Closes *fd if it is ≥ 0 and sets it to -1; keeps errno. For cleanup(close_fd) too. */
 void close_fd(int *fd);

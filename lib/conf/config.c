@@ -5,8 +5,6 @@
 #include "conf/record.h"
 #include "db/db.h"
 
-enum { NAMES_FIRST = 64 };
-
 struct config {
 	struct db *db;
 	struct str value; /* of the last look-up */
@@ -88,14 +86,7 @@ static int add_name(struct span key, struct span value, void *context)
 	struct names *n = context;
 	if (!span_starts_with(key, SPAN("A")))
 		return 0;
-	if (n->count == n->allocated) {
-		size_t more = n->allocated ? 2 * n->allocated : NAMES_FIRST;
-		struct span *items = ARENA_ARRAY(n->arena, struct span, more);
-		if (n->count > 0)
-			memcpy(items, n->items, n->count * sizeof(*items));
-		n->items = items;
-		n->allocated = more;
-	}
+	ARENA_ROOM(n->arena, n->items, n->count, n->allocated);
 	n->items[n->count++] = arena_span(n->arena, span_from(key, 1));
 	return 0;
 }

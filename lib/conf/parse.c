@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "io/file.h"
 
-enum { DEPTH_MAX = 4, ITEMS_FIRST = 4, COMPLAINT_MAX_BYTES = 4096 };
+enum { DEPTH_MAX = 4, COMPLAINT_MAX_BYTES = 4096 };
 
 /*
  * The tree is built from libConfuse's callbacks, because only there are file and line known: a
@@ -267,14 +267,7 @@ static void add_items(struct arena *a, struct config_value *v, cfg_opt_t *option
 	if (count < v->count || !config_type_is_list(v->key->type))
 		v->count = 0;
 	while (v->count < count) {
-		if (v->count == v->allocated) {
-			size_t more = v->allocated ? 2 * v->allocated : ITEMS_FIRST;
-			struct span *items = ARENA_ARRAY(a, struct span, more);
-			if (v->count > 0)
-				memcpy(items, v->items, v->count * sizeof(*items));
-			v->items = items;
-			v->allocated = more;
-		}
+		ARENA_ROOM(a, v->items, v->count, v->allocated);
 		const char *item = cfg_opt_getnstr(option, (unsigned)v->count);
 		v->items[v->count++] = arena_span(a, span_cstr(item ? item : ""));
 	}

@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 
-enum { SENTENCE_MAX_BYTES = 8192, MESSAGES_FIRST = 16 };
+enum { SENTENCE_MAX_BYTES = 8192 };
 
 static void add(struct config_report *r, enum config_severity severity, struct config_place place,
     const char *format, va_list args) printf_like(4, 0);
@@ -47,14 +47,7 @@ struct span report_place(struct arena *a, struct config_place place)
 static void add(struct config_report *r, enum config_severity severity, struct config_place place,
     const char *format, va_list args)
 {
-	if (r->count == r->allocated) {
-		size_t more = r->allocated ? 2 * r->allocated : MESSAGES_FIRST;
-		struct config_message *list = ARENA_ARRAY(r->arena, struct config_message, more);
-		if (r->count > 0)
-			memcpy(list, r->messages, r->count * sizeof(*list));
-		r->messages = list;
-		r->allocated = more;
-	}
+	ARENA_ROOM(r->arena, r->messages, r->count, r->allocated);
 	struct str text cleanup(str_clear) = STR_INIT(SENTENCE_MAX_BYTES);
 	str_vformat(&text, format, args);
 	r->messages[r->count++] = (struct config_message){severity, place,

@@ -227,14 +227,7 @@ bool span_list_add(struct imap_cursor *c, struct span_list *list, struct span it
 {
 	if (list->count == IMAP_LIST_ITEMS_MAX)
 		return cursor_fail(c, -E2BIG, "A list has too many items");
-	if (list->count == list->room) {
-		size_t room = list->room ? 2 * list->room : 8;
-		struct span *items = ARENA_ARRAY(c->arena, struct span, room);
-		if (list->count)
-			memcpy(items, list->items, list->count * sizeof(*items));
-		list->items = items;
-		list->room = room;
-	}
+	ARENA_ROOM(c->arena, list->items, list->count, list->allocated);
 	list->items[list->count++] = item;
 	return true;
 }

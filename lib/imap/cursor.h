@@ -51,7 +51,7 @@ bool cursor_flags_bare(struct imap_cursor *c, struct imap_flags *ret);
 /* A growing list of spans in the arena, at most `max` of them. */
 struct span_list {
 	struct span *items;
-	size_t count, room;
+	size_t count, allocated;
 };
 bool span_list_add(struct imap_cursor *c, struct span_list *list, struct span item);
 

@@ -5,7 +5,7 @@
 
 struct item_list {
 	struct imap_fetch_item *items;
-	size_t count, room;
+	size_t count, allocated;
 	unsigned seen; /* 1 << kind, of the items without a section */
 };
 
@@ -68,14 +68,7 @@ static bool add(struct imap_cursor *c, struct item_list *list, const struct imap
 	}
 	if (list->count == IMAP_LIST_ITEMS_MAX)
 		return cursor_fail(c, -E2BIG, "FETCH: too many items");
-	if (list->count == list->room) {
-		size_t room = list->room ? 2 * list->room : 8;
-		struct imap_fetch_item *items = ARENA_ARRAY(c->arena, struct imap_fetch_item, room);
-		if (list->count)
-			memcpy(items, list->items, list->count * sizeof(*items));
-		list->items = items;
-		list->room = room;
-	}
+	ARENA_ROOM(c->arena, list->items, list->count, list->allocated);
 	list->items[list->count++] = *item;
 	return true;
 }

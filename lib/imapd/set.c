@@ -29,13 +29,6 @@ void uid_list_add(struct uid_list *list, struct arena *a, uint32_t uid)
 		list->ranges[list->count - 1].last = uid;
 		return;
 	}
-	if (list->count == list->allocated) {
-		size_t larger = MAX(list->allocated * 2, 16);
-		struct uid_range *ranges = ARENA_ARRAY(a, struct uid_range, larger);
-		if (list->count)
-			memcpy(ranges, list->ranges, list->count * sizeof(*ranges));
-		list->ranges = ranges;
-		list->allocated = larger;
-	}
+	ARENA_ROOM(a, list->ranges, list->count, list->allocated);
 	list->ranges[list->count++] = (struct uid_range){uid, uid};
 }

@@ -19,7 +19,7 @@ struct list {
 	struct arena *arena;
 	struct lexer lexer;
 	struct address *items;
-	size_t count, room;
+	size_t count, allocated;
 	bool complete, in_group;
 	struct pending now;
 };
@@ -321,14 +321,7 @@ static void add(struct list *l, const struct address *a)
 		l->complete = false;
 		return;
 	}
-	if (l->count == l->room) {
-		size_t room = l->room ? 2 * l->room : 4;
-		struct address *items = ARENA_ARRAY(l->arena, struct address, room);
-		if (l->count)
-			memcpy(items, l->items, l->count * sizeof(*items));
-		l->items = items;
-		l->room = room;
-	}
+	ARENA_ROOM(l->arena, l->items, l->count, l->allocated);
 	l->items[l->count++] = *a;
 }
 

@@ -31,7 +31,7 @@ struct open_part {
 struct mime_parser {
 	struct arena arena;
 	struct mime_part *parts;
-	size_t part_count, part_room;
+	size_t part_count, parts_allocated;
 	struct open_part stack[OPEN_MAX];
 	size_t depth;
 	uint32_t offset, line_start;
@@ -203,10 +203,7 @@ static bool begin_part(struct mime_parser *p, uint32_t header_start, bool is_mes
 		p->cut = true;
 		return false;
 	}
-	if (p->part_count == p->part_room) {
-		p->part_room = p->part_room ? 2 * p->part_room : 4;
-		p->parts = xrealloc(p->parts, p->part_room * sizeof(*p->parts));
-	}
+	ARRAY_ROOM(p->parts, p->part_count, p->parts_allocated);
 	uint32_t index = (uint32_t)p->part_count++;
 	p->parts[index] = (struct mime_part){.header_start = header_start};
 	if (is_message)

@@ -616,7 +616,7 @@ struct each {
 struct listed {
 	struct arena arena;
 	struct span *keys;
-	size_t count, room;
+	size_t count, allocated;
 };
 
 static int collect_recipient_key(struct span key, struct span value, void *context)
@@ -625,10 +625,7 @@ static int collect_recipient_key(struct span key, struct span value, void *conte
 	(void)value; /* read later: fn may take its time, and must not hold the lock */
 	if (!span_starts_with(key, SPAN("r:")))
 		return 0;
-	if (l->count == l->room) {
-		l->room = l->room ? l->room * 2 : 64;
-		l->keys = xrealloc(l->keys, l->room * sizeof(*l->keys));
-	}
+	ARRAY_ROOM(l->keys, l->count, l->allocated);
 	l->keys[l->count++] = arena_span(&l->arena, span_from(key, 2));
 	return 0;
 }

@@ -275,9 +275,4 @@ void range_list_add(struct range_list *list, uint32_t uid);
 void range_list_add_range(struct range_list *list, uint32_t first, uint32_t last);
 void range_list_clear(struct range_list *list);
 struct uid_set range_list_copy(const struct range_list *list, struct arena *a);
-
-/* Makes room for one more in a growing array of heap memory. */
-void *array_room(void *array, size_t count, size_t *allocated, size_t item_bytes);
-#define ARRAY_ROOM(array, count, allocated) \
-	((array) = array_room((array), (count), &(allocated), sizeof(*(array))))
 #endif

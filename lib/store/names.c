@@ -97,13 +97,7 @@ int names_add(struct names *names, const struct name *name)
 {
 	if (names->count >= MAILBOXES_MAX)
 		return -ENOSPC;
-	if (names->count >= names->allocated) {
-		names->allocated = names->allocated * 2 + 8;
-		struct name *all = ARENA_ARRAY(names->arena, struct name, names->allocated);
-		if (names->count)
-			memcpy(all, names->all, names->count * sizeof(*all));
-		names->all = all;
-	}
+	ARENA_ROOM(names->arena, names->all, names->count, names->allocated);
 	bool found;
 	size_t place = place_of(names, name->text, &found);
 	if (found)

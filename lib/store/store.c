@@ -220,11 +220,3 @@ struct key key_of_page(uint32_t mailbox_id, uint32_t base_uid)
 	high.n = 9;
 	return high;
 }
-
-void *array_room(void *array, size_t count, size_t *allocated, size_t item_bytes)
-{
-	if (count < *allocated)
-		return array;
-	*allocated = *allocated ? *allocated * 2 : 16;
-	return xrealloc(array, *allocated * item_bytes);
-}

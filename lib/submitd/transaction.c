@@ -2,8 +2,6 @@
 
 #include "submitd/intake.h"
 
-enum { RECIPIENTS_FIRST = 4 };
-
 /* The two enums say the same, each in its own layer's header. */
 _Static_assert((int)SMTP_NOTIFY_NEVER == (int)NOTIFY_NEVER &&
 		   (int)SMTP_NOTIFY_SUCCESS == (int)NOTIFY_SUCCESS &&
@@ -37,12 +35,7 @@ void transaction_add(struct transaction *t, const struct smtp_command *rcpt, str
 	for (size_t i = 0; i < t->recipient_count; i++)
 		if (span_equal(t->recipients[i].address, address))
 			return;
-	if (t->recipient_count == t->recipients_allocated) {
-		t->recipients_allocated =
-		    MAX(2 * t->recipients_allocated, (size_t)RECIPIENTS_FIRST);
-		t->recipients =
-		    xrealloc(t->recipients, t->recipients_allocated * sizeof(t->recipients[0]));
-	}
+	ARRAY_ROOM(t->recipients, t->recipient_count, t->recipients_allocated);
 	t->recipients[t->recipient_count++] = (struct envelope_recipient){
 	    .address = arena_span(&t->arena, address),
 	    .notify = rcpt->notify,

@@ -164,6 +164,25 @@ static void test_codec(void)
 	}
 }
 
+/* Growing arrays keep what is in them, and what the arena's left behind stays readable. */
+static void test_room(void)
+{
+	struct arena a cleanup(arena_clear) = {0};
+	size_t *heap = NULL, *list = NULL, heap_room = 0, list_room = 0;
+	const size_t *first = NULL;
+	for (size_t i = 0; i < 1000; i++) {
+		ARRAY_ROOM(heap, i, heap_room);
+		ARENA_ROOM(&a, list, i, list_room);
+		check(heap_room > i && list_room > i);
+		first = first ? first : list;
+		heap[i] = list[i] = i;
+	}
+	for (size_t i = 0; i < 1000; i++)
+		check(heap[i] == i && list[i] == i);
+	check(first != list && first[1] == 1);
+	free(heap);
+}
+
 static void test_arena(void)
 {
 	struct arena a cleanup(arena_clear) = {0};
@@ -186,5 +205,6 @@ int main(void)
 	test_encode();
 	test_codec();
 	test_arena();
+	test_room();
 	return tap_end();
 }
