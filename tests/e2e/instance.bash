@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # status and output are bats'
 # Makes an instance in $INSTANCE and client keys in $KEYS, once per file of tests.
 #
 # Accounts: alice (alice@ and al@example.org), bob, off (disabled); password wonderland-NAME.
@@ -5,7 +6,6 @@
 # stranger (registered nowhere).
 make_instance() {
 	export INSTANCE=$BATS_FILE_TMPDIR/instance KEYS=$BATS_FILE_TMPDIR/keys
-	local postern="$BUILD/bin/postern" name
 	mkdir -p "$INSTANCE/conf.d" "$KEYS"
 	(
 		cd "$INSTANCE" || exit 1
@@ -23,13 +23,9 @@ make_instance() {
 			account "off" { addresses = {"off@example.org"} disabled = yes disabled-text = "Pay first" }
 		CONF
 	)
-	"$postern" --instance "$INSTANCE" config apply
-	for name in alice bob off; do
-		echo "wonderland-$name" | "$postern" --instance "$INSTANCE" account password "$name"
-	done
-	for name in yes no tolerant bob old revoked off stranger; do
-		"$postern" tlspubkey gen --p256 "$KEYS/$name" >/dev/null
-	done
+	postern config apply
+	set_passwords alice bob off
+	make_keys yes no tolerant bob old revoked off stranger
 	register yes alice --preauth=yes
 	register no alice --preauth=no
 	register tolerant alice --preauth=tolerant
@@ -41,6 +37,33 @@ make_instance() {
 
 # register KEY ACCOUNT [OPTION]
 register() {
-	"$BUILD/bin/postern" --instance "$INSTANCE" tlspubkey add "${@:3}" "$2@example.org" \
-		<"$KEYS/$1.certificate.pem" >/dev/null
+	postern tlspubkey add "${@:3}" "$2@example.org" <"$KEYS/$1.certificate.pem" >/dev/null
+}
+
+postern() { "$BUILD/bin/postern" --instance "$INSTANCE" "$@"; }
+
+# set_passwords ACCOUNT…: wonderland-ACCOUNT
+set_passwords() {
+	local name
+	for name in "$@"; do
+		echo "wonderland-$name" | postern account password "$name"
+	done
+}
+
+# make_keys NAME…
+make_keys() {
+	local name
+	for name in "$@"; do
+		postern tlspubkey gen --p256 "$KEYS/$name" >/dev/null
+	done
+}
+
+# play FUNCTION [ARGUMENT…]: one test of $PLAYED, a program in Python.
+play() {
+	cd "$BATS_TEST_DIRNAME" || return 1
+	run timeout 200 python3 -B "$PLAYED" "$@"
+	[ "$status" -eq 0 ] || {
+		echo "$output"
+		return 1
+	}
 }

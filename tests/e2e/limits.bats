@@ -2,6 +2,7 @@
 # Limits on guessing, keys that wait for approval, -PLUS that is hidden: what the memory of attempts
 # does, through the real handlers. One function of limits.py per test.
 load instance
+export PLAYED=limits.py
 
 setup_file() {
 	make_instance
@@ -9,17 +10,8 @@ setup_file() {
 		sasl-mechanisms = {SCRAM-SHA-512-PLUS, SCRAM-SHA-512, SCRAM-SHA-256-PLUS, SCRAM-SHA-256, CRAM-MD5, PLAIN, EXTERNAL}
 		account "cram" { addresses = {"cram@example.org"} cram-md5 = yes }
 	CONF
-	"$BUILD/bin/postern" --instance "$INSTANCE" config apply
-	echo "wonderland-cram" | "$BUILD/bin/postern" --instance "$INSTANCE" account password cram
-}
-
-play() {
-	cd "$BATS_TEST_DIRNAME" || return 1
-	run timeout 100 python3 -B limits.py "$1"
-	[ "$status" -eq 0 ] || {
-		echo "$output"
-		return 1
-	}
+	postern config apply
+	set_passwords cram
 }
 
 @test "a full address bucket: delay, then BYE or 421 before anything is looked at" { play full_address; }

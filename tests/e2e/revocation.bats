@@ -2,22 +2,14 @@
 # Spec "revocation": whatever a session was opened with, taking it away ends it within seconds, while
 # it idles, too. One function of revocation.py per test.
 load instance
+export PLAYED=revocation.py
 
 setup_file() {
 	make_instance
-	"$BUILD/bin/postern" --instance "$INSTANCE" account add carol carol@example.org >/dev/null
-	echo "wonderland-carol" | "$BUILD/bin/postern" --instance "$INSTANCE" account password carol
-	"$BUILD/bin/postern" tlspubkey gen --p256 "$KEYS/carol" >/dev/null
+	postern account add carol carol@example.org >/dev/null
+	set_passwords carol
+	make_keys carol
 	register carol carol
-}
-
-play() {
-	cd "$BATS_TEST_DIRNAME" || return 1
-	run timeout 100 python3 -B revocation.py "$1"
-	[ "$status" -eq 0 ] || {
-		echo "$output"
-		return 1
-	}
 }
 
 @test "a key is removed" { play key_removed; }
