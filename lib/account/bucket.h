@@ -1,12 +1,13 @@
 #ifndef POSTERN_ACCOUNT_BUCKET_H
 #define POSTERN_ACCOUNT_BUCKET_H
 /*
- * Leaking buckets of failures, as checked records of a cache (account/checked_record.h). A bucket has
- * two levels, one leaking empty in a minute, the other in a day; it is full when either has no room for
- * one more failure. What is told here of the past is told by the wall clock: a level from the future (a
- * clock was wrong, and was set back) is forgotten.
+ * Leaking buckets of failures, as checked records of a cache (account/checked_record.h). A bucket
+ * has two levels, one leaking empty in a minute, the other in a day; it is full when either has no
+ * room for one more failure. What is told here of the past is told by the wall clock: a level from
+ * the future (a clock was wrong, and was set back) is forgotten.
  *
- * Errors are the database's; a record that is not there or damaged is an empty bucket, not an error.
+ * Errors are the database's; a record that is not there or damaged is an empty bucket, not an
+ * error.
  */
 #include "db/db.h"
 

@@ -245,7 +245,10 @@ int account_add_key(int keys_dirfd, int account_dirfd, const struct tls_key *key
 	return rc;
 }
 
-/* Both records are there. -ENOENT: not both, and none is another account's; else -EEXIST, and says so. */
+/*
+ * Both records are there. -ENOENT: not both, and none is another account's; else -EEXIST, and says
+ * so.
+ */
 static int find_registered(struct keys *keys, int account_dirfd, const struct tls_key *wanted,
     struct arena *a, struct tls_key *ret, struct str *ret_error)
 {

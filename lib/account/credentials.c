@@ -1,10 +1,11 @@
 /*
  * accounts/NAME/credentials.tdb:
  *
- *	passwords          u8 format, salt, u32 iterations, u32 count, and per password: name, u32 scope,
- *	                   u64 expires, u64 created, u64 version, u8 hashes, {u8 hash, StoredKey,
- *	                   ServerKey} each. One record, for every login with a password needs all of it.
- *	                   With hash MD5 StoredKey is CRAM-MD5's key, and ServerKey is empty.
+ *	passwords          u8 format, salt, u32 iterations, u32 count, and per password: name,
+ *	                   u32 scope, u64 expires, u64 created, u64 version, u8 hashes, {u8 hash,
+ *	                   StoredKey, ServerKey} each. One record, for every login with a password
+ *	                   needs all of it. With hash MD5 StoredKey is CRAM-MD5's key, and
+ *	                   ServerKey is empty.
  *	key:FINGERPRINT    a TLS key (tls_key.c)
  */
 #include "account/credentials.h"

@@ -89,8 +89,9 @@ must_use int keys_secret(int keys_dirfd, uint8_t ret[KEYS_SECRET_BYTES], uint32_
 /* Makes keys/secret if missing; with a count other than 0 sets it, keeping the secret. */
 must_use int keys_secret_make(int keys_dirfd, uint32_t iterations);
 /*
- * keys/nobody/credentials.tdb: a password that nobody knows, of no account. Whoever looks up an unknown
- * user reads it instead of an account's, so that time does not tell who exists. -ENOENT: not made yet.
+ * keys/nobody/credentials.tdb: a password that nobody knows, of no account. Whoever looks up an
+ * unknown user reads it instead of an account's, so that time does not tell who exists. -ENOENT:
+ * not made yet.
  */
 must_use int keys_nobody_make(int keys_dirfd); /* if missing */
 must_use int keys_nobody_open(int keys_dirfd, struct credentials **ret);

@@ -1,12 +1,12 @@
 /*
- * history/NAME/logins.tdb: two rings, of successes ("ok") and of what else was tried ("row"). "next RING"
- * holds the number of attempts so far, "RING N" the attempt whose number modulo LOGIN_RECORDS_MAX is N,
- * with its number and how many both rings have seen before it. "key FINGERPRINT" and "password NAME" are
- * the last success by each: as many as the account has ever had credentials. "guesses FINGERPRINT" is a
- * bucket of wrong passwords over a key.
+ * history/NAME/logins.tdb: two rings, of successes ("ok") and of what else was tried ("row"). "next
+ * RING" holds the number of attempts so far, "RING N" the attempt whose number modulo
+ * LOGIN_RECORDS_MAX is N, with its number and how many both rings have seen before it. "key
+ * FINGERPRINT" and "password NAME" are the last success by each: as many as the account has ever
+ * had credentials. "guesses FINGERPRINT" is a bucket of wrong passwords over a key.
  *
- * Whoever writes rows holds the lock of "lock" (which has no record) meanwhile: one for both rings, or
- * two writers could wait for each other.
+ * Whoever writes rows holds the lock of "lock" (which has no record) meanwhile: one for both rings,
+ * or two writers could wait for each other.
  */
 #include "account/history.h"
 
@@ -137,7 +137,9 @@ void login_history_name_client(struct login_history *h, struct span client)
 	discard_damaged(h, rc);
 }
 
-/* In the row and in the last use, where they are still of that attempt: others may have come since. */
+/*
+ * In the row and in the last use, where they are still of that attempt: others may have come since.
+ */
 static int name_client(struct login_history *h, struct span client)
 {
 	struct arena scratch cleanup(arena_clear) = {0};

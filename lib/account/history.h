@@ -1,9 +1,9 @@
 #ifndef POSTERN_ACCOUNT_HISTORY_H
 #define POSTERN_ACCOUNT_HISTORY_H
 /*
- * What is remembered of logins: history/NAME/logins.tdb, the last LOGIN_RECORDS_MAX successes and as
- * many other attempts (so that strangers cannot push the successes out), LOGIN_RECORDS_DAYS long. A
- * cache: written without waiting for the disk; what is damaged or lost is lost.
+ * What is remembered of logins: history/NAME/logins.tdb, the last LOGIN_RECORDS_MAX successes and
+ * as many other attempts (so that strangers cannot push the successes out), LOGIN_RECORDS_DAYS
+ * long. A cache: written without waiting for the disk; what is damaged or lost is lost.
  */
 #include "account/login.h"
 
@@ -11,7 +11,8 @@ enum { LOGIN_RECORDS_MAX = 1000, LOGIN_RECORDS_DAYS = 30, LOGIN_FIELD_MAX_BYTES 
 struct login_record {
 	int64_t when_s;
 	/* address "192.0.2.1", protocol "imap", mechanism "TLS-KEY" or a SASL name, credential: key
-	 * fingerprint or password name, tls "TLSv1.3 TLS_AES_…", client: its ID. Cut where too long. */
+	 * fingerprint or password name, tls "TLSv1.3 TLS_AES_…", client: its ID. Cut where too
+	 * long. */
 	struct span address, protocol, mechanism, credential, tls, client;
 	enum login_result result;
 };

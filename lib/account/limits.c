@@ -12,15 +12,16 @@
  *
  * Beside it plus-00 … plus-ff, for sessions that cannot reach limits.tdb any more
  * (limits_plus_mark_open()): u64 when a client last gave up a -PLUS exchange, u64 when one last
- * succeeded, u64 by whose address. Which file is a digest of address and listener: addresses that share
- * one are now and then hidden from together, which harms nobody; a success counts for its own address.
+ * succeeded, u64 by whose address. Which file is a digest of address and listener: addresses that
+ * share one are now and then hidden from together, which harms nobody; a success counts for its own
+ * address.
  *
- * Handlers are separate processes: a lock makes reading, judging and writing one step; whoever cannot
- * get it in DB_LOCK_MS goes on without, and at worst a failure is not counted.
+ * Handlers are separate processes: a lock makes reading, judging and writing one step; whoever
+ * cannot get it in DB_LOCK_MS goes on without, and at worst a failure is not counted.
  *
- * Anybody can make records: from each address, for each name. One in SWEEP_ONE_IN of those that write
- * one removes what has leaked empty; where too many remain, also buckets that are less than half full,
- * then all of them. Successes, which only owners can make, go last.
+ * Anybody can make records: from each address, for each name. One in SWEEP_ONE_IN of those that
+ * write one removes what has leaked empty; where too many remain, also buckets that are less than
+ * half full, then all of them. Successes, which only owners can make, go last.
  */
 #include "account/limits.h"
 
@@ -466,7 +467,9 @@ static void sweep_now_and_then(struct limits *l, int64_t now_s)
 		level++;
 }
 
-/* Without the lock: it takes long, and what is counted meanwhile in a bucket that goes was little. */
+/*
+ * Without the lock: it takes long, and what is counted meanwhile in a bucket that goes was little.
+ */
 static size_t sweep(struct limits *l, int64_t now_s, enum sweep_level level)
 {
 	struct sweep s = {.now_s = now_s, .level = level, .keys = STR_INIT(RECORDS_MAX * 64)};

@@ -2,13 +2,13 @@
 #define POSTERN_ACCOUNT_LIMITS_H
 /*
  * Failures per address (/32, /64), per network (/24, /48) and per account, in run/state/limits.tdb:
- * buckets (account/bucket.h; limits.c has the numbers). A cache: lost with /run, removed and made anew
- * when damaged; sessions of all handlers share it. Where it cannot be opened, nothing is limited: the
- * functions accept NULL.
+ * buckets (account/bucket.h; limits.c has the numbers). A cache: lost with /run, removed and made
+ * anew when damaged; sessions of all handlers share it. Where it cannot be opened, nothing is
+ * limited: the functions accept NULL.
  *
- * Strangers must not lock an owner out: a full bucket of an account refuses addresses that never logged
- * in to it, a full one of a network those that never logged in at all; others are slowed. Only what an
- * address did itself refuses it in any case.
+ * Strangers must not lock an owner out: a full bucket of an account refuses addresses that never
+ * logged in to it, a full one of a network those that never logged in at all; others are slowed.
+ * Only what an address did itself refuses it in any case.
  */
 #include "base/span.h"
 
@@ -22,21 +22,23 @@ must_use int login_address(struct span address, char ret[LOGIN_ADDRESS_MAX_BYTES
 struct limits;
 must_use int limits_open(int run_state_dirfd, struct limits **ret);
 void limits_close(struct limits *l);
-/* Was it damaged, so that nothing was limited once and all counts are lost? True once: for the log. */
+/*
+ * Was it damaged, so that nothing was limited once and all counts are lost? True once: for the log.
+ */
 bool limits_was_made_anew(struct limits *l);
 /* Whoever is refused hears it only after so long. */
 enum { LIMITS_REFUSAL_MS = 3000 };
 /*
  * How long this attempt must wait (ms), or -EACCES: refuse, before any secret is looked at.
- * address: "192.0.2.1"; unset for the holder of a proven, registered key, who is not held up by what
- * others do from that address. account: unset while none is named.
+ * address: "192.0.2.1"; unset for the holder of a proven, registered key, who is not held up by
+ * what others do from that address. account: unset while none is named.
  */
 must_use int limits_check(
     struct limits *l, struct span address, struct span account, int64_t now_s, int *ret_delay_ms);
 /*
- * The verdict over a password, before the client hears it: counts a bad one. -EACCES: a bucket was full
- * already, filled by others at the same moment perhaps; then it must not be told, good or bad. So not
- * more guesses are answered than a bucket holds, however many are made at once.
+ * The verdict over a password, before the client hears it: counts a bad one. -EACCES: a bucket was
+ * full already, filled by others at the same moment perhaps; then it must not be told, good or bad.
+ * So not more guesses are answered than a bucket holds, however many are made at once.
  */
 must_use int limits_settle(
     struct limits *l, struct span address, struct span account, bool good, int64_t now_s);
@@ -57,8 +59,8 @@ bool limits_plus_given_up(
 bool limits_plus_is_hidden(
     struct limits *l, struct span address, struct span listener, int64_t now_s);
 /*
- * For a session that will be caged, without limits.tdb, when a -PLUS exchange may still come: a file
- * that says for this address and listener how it ended, and nothing else.
+ * For a session that will be caged, without limits.tdb, when a -PLUS exchange may still come: a
+ * file that says for this address and listener how it ended, and nothing else.
  */
 struct limits_plus_mark {
 	int fd; /* the caller closes it; -1: none is to be had, or none is needed */

@@ -102,7 +102,9 @@ static void judge_key(struct config *config, const struct config_account *accoun
     unsigned scope, int64_t now_s, struct arena *a, struct login_key *ret)
 {
 	struct span fingerprint = ret->key.fingerprint;
-	/* First, for over TLS 1.2 possession is not proven to us: tell nothing about the account. */
+	/*
+	 * First, for over TLS 1.2 possession is not proven to us: tell nothing about the account.
+	 */
 	if (tls12 && !ret->key.allow_tls12) {
 		ret->result = LOGIN_UNKNOWN_KEY;
 		ret->text = arena_format(a,

@@ -1,9 +1,9 @@
 #ifndef POSTERN_ACCOUNT_LOGIN_H
 #define POSTERN_ACCOUNT_LOGIN_H
 /*
- * The decision: from the facts of a connection and SASL's outcome to "this account, as this address,
- * by this credential". Used by the session before the yes; limits are in account/limits.h, what is
- * remembered of attempts in account/history.h.
+ * The decision: from the facts of a connection and SASL's outcome to "this account, as this
+ * address, by this credential". Used by the session before the yes; limits are in account/limits.h,
+ * what is remembered of attempts in account/history.h.
  */
 #include "account/credentials.h"
 #include "conf/config.h"

@@ -1,7 +1,8 @@
 /*
- * history/NAME/pending.tdb: one record "keys": u8 format, then of each key, unseen for longest first:
- * fingerprint, type, spki, login address, peer address, client, u8 TLS 1.2, u64 first, u64 last. Two
- * sessions that write at the same moment may lose one of two new keys, until its next login.
+ * history/NAME/pending.tdb: one record "keys": u8 format, then of each key, unseen for longest
+ * first: fingerprint, type, spki, login address, peer address, client, u8 TLS 1.2, u64 first, u64
+ * last. Two sessions that write at the same moment may lose one of two new keys, until its next
+ * login.
  */
 #include "account/pending.h"
 

@@ -2,8 +2,8 @@
 #define POSTERN_ACCOUNT_PENDING_H
 /*
  * Unknown TLS keys whose holder then logged in with a password: history/NAME/pending.tdb remembers
- * them for the account until somebody approves them or PENDING_DAYS have passed since they were last
- * seen. They let nobody in. A cache as logins.tdb: written by sessions before the yes, without
+ * them for the account until somebody approves them or PENDING_DAYS have passed since they were
+ * last seen. They let nobody in. A cache as logins.tdb: written by sessions before the yes, without
  * waiting for the disk; one that is lost comes back with the next such login.
  */
 #include "base/arena.h"

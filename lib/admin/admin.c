@@ -123,8 +123,8 @@ static void take(struct arguments *a, int index, int count);
 int admin_main(int argc, char **argv)
 {
 	/*
-	 * Each mode is given where a file is made. With less, user `postern` could not read what root
-	 * writes below /etc/postern.
+	 * Each mode is given where a file is made. With less, user `postern` could not read what
+	 * root writes below /etc/postern.
 	 */
 	umask(S_IWGRP | S_IWOTH);
 	struct admin admin = {.arguments = {argv + 1, argc - 1}};
@@ -171,7 +171,9 @@ static void unify_spelling(struct arguments *a)
 		take(a, 0, 1);
 }
 
-/* Is it the verb that the arguments begin with? With the group alone, in_group: one of its verbs? */
+/*
+ * Is it the verb that the arguments begin with? With the group alone, in_group: one of its verbs?
+ */
 static bool is_named(const struct verb *v, const struct arguments *a, bool in_group)
 {
 	if (strcmp(v->group, a->items[0]) != 0)

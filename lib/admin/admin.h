@@ -1,8 +1,8 @@
 #ifndef POSTERN_ADMIN_ADMIN_H
 #define POSTERN_ADMIN_ADMIN_H
 /*
- * The administrator's program, `postern VERB …`. One table of verbs (admin.c), one file per group of
- * them. Results go to stdout, what is wrong to stderr: what it was, where, and what to do.
+ * The administrator's program, `postern VERB …`. One table of verbs (admin.c), one file per group
+ * of them. Results go to stdout, what is wrong to stderr: what it was, where, and what to do.
  *
  * As root on the system's instance it becomes user `postern` before a verb runs, but for the verbs
  * that write below /etc/postern: those write that one file first. With --instance DIR it stays who
@@ -60,9 +60,9 @@ bool option_flag(struct admin *admin, const char *name);
  */
 const char *option_value(struct admin *admin, const char *name);
 /*
- * After all options: operands within min..max and no option left, or says so: STATUS_USAGE. Operands
- * are what does not begin with "--", what stands behind a "--" alone, and fingerprints, however they
- * begin.
+ * After all options: operands within min..max and no option left, or says so: STATUS_USAGE.
+ * Operands are what does not begin with "--", what stands behind a "--" alone, and fingerprints,
+ * however they begin.
  */
 must_use int operands_check(struct admin *admin, int min, int max);
 
@@ -92,26 +92,29 @@ int problem_history(struct admin *admin, const char *name, const char *file, int
 /* history/NAME/; -1 where nothing has happened yet. */
 int open_history(struct admin *admin, const char *name);
 /*
- * fn for each account in effect, by name, or for the one that is given. What fn cannot do for one it
- * says itself, and the next comes: STATUS_PROBLEM in the end; fn's own status for the given one.
+ * fn for each account in effect, by name, or for the one that is given. What fn cannot do for one
+ * it says itself, and the next comes: STATUS_PROBLEM in the end; fn's own status for the given one.
  */
 must_use int each_account(struct admin *admin, const char *name,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
 /*
- * A verb that lists something of each account, or of the one that is the operand: each_account(), and
- * with --json the brackets around it all.
+ * A verb that lists something of each account, or of the one that is the operand: each_account(),
+ * and with --json the brackets around it all.
  */
 must_use int list_accounts(struct admin *admin,
     int (*fn)(struct admin *admin, const struct config_account *account, void *context),
     void *context);
 /*
- * Before something is taken away: asks "QUESTION [y/N]", unless --yes is given. STATUS_OK, or it has
- * said that nothing was changed. Without a terminal to ask on and without --yes: STATUS_USAGE. The
- * question names what goes; it is what is said in every case.
+ * Before something is taken away: asks "QUESTION [y/N]", unless --yes is given. STATUS_OK, or it
+ * has said that nothing was changed. Without a terminal to ask on and without --yes: STATUS_USAGE.
+ * The question names what goes; it is what is said in every case.
  */
 must_use int confirm(struct admin *admin, const char *question);
-/* config_check(), and prints the report: STATUS_PROBLEM where it has errors. Of a verb without operands. */
+/*
+ * config_check(), and prints the report: STATUS_PROBLEM where it has errors. Of a verb without
+ * operands.
+ */
 must_use int check_config(struct admin *admin, struct config_draft *ret);
 /* config_apply(), and what it cannot do: keys/secret. Prints the report. 0 or -errno. */
 must_use int apply_config(struct admin *admin);
@@ -121,22 +124,24 @@ must_use int apply_written(struct admin *admin, struct span file);
 must_use int make_secret(struct admin *admin, uint32_t iterations);
 /* That count; untouched before there is one. A status. */
 must_use int installed_iterations(struct admin *admin, uint32_t *ret);
-/* Warns of accounts whose passwords were made with another count: it tells them from unknown users. */
+/*
+ * Warns of accounts whose passwords were made with another count: it tells them from unknown users.
+ */
 void warn_of_iterations(struct admin *admin, const struct config_draft *draft, uint32_t iterations);
 /* Of the account's passwords; 0: it has none. */
 uint32_t account_iterations(struct admin *admin, const char *name);
 /* "2026-11-23 22:04:05", UTC; "never" for 0. */
 struct span format_time(struct arena *a, int64_t seconds);
 /*
- * What somebody else may have chosen, on stdout: nothing of it reaches the terminal raw (sys/log.h).
- * As it is; in quotes; or, where one word is expected, with blanks escaped, too.
+ * What somebody else may have chosen, on stdout: nothing of it reaches the terminal raw
+ * (sys/log.h). As it is; in quotes; or, where one word is expected, with blanks escaped, too.
  */
 void print_text(struct span s);
 void print_quoted(struct span s);
 void print_word(struct span s);
 /*
- * A string in JSON's quotes (RFC 8259 §7) on stdout: whatever the bytes, the text is UTF-8 and holds no
- * control character. Bytes that are no UTF-8 become U+FFFD.
+ * A string in JSON's quotes (RFC 8259 §7) on stdout: whatever the bytes, the text is UTF-8 and
+ * holds no control character. Bytes that are no UTF-8 become U+FFFD.
  */
 void print_json_string(struct span s);
 

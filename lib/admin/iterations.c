@@ -1,6 +1,6 @@
 /*
- * keys/secret and keys/nobody, and the work per guess of a stolen verifier: of the installation, which
- * keys/secret holds, and of the accounts' passwords.
+ * keys/secret and keys/nobody, and the work per guess of a stolen verifier: of the installation,
+ * which keys/secret holds, and of the accounts' passwords.
  */
 #include <fcntl.h>
 
@@ -40,7 +40,9 @@ int installed_iterations(struct admin *admin, uint32_t *ret)
 	return rc < 0 && rc != -ENOENT ? problem_secret(admin, rc) : STATUS_OK;
 }
 
-/* A new secret has a price: names that are nobody's get other salts than before, which tells them. */
+/*
+ * A new secret has a price: names that are nobody's get other salts than before, which tells them.
+ */
 static int problem_secret(struct admin *admin, int error)
 {
 	return problem(status_of(error), "%s/keys/secret cannot be used: %s%s", admin->paths.state,

@@ -18,14 +18,17 @@ struct key_request {
 /* Takes --preauth, --scope, --expires and --allow-tls12: an exit status. */
 must_use int key_options(struct admin *admin, struct key_request *request);
 const char *preauth_name(enum preauth preauth);
-/* The global table, to be read; NULL: no key was ever registered. STATUS_OK, or it has said why not. */
+/*
+ * The global table, to be read; NULL: no key was ever registered. STATUS_OK, or it has said why
+ * not.
+ */
 must_use int open_keys(struct admin *admin, struct keys **ret);
 /* Whose key it is by that table, in the arena; unset: nobody's. Likewise. */
 must_use int find_key_owner(
     struct admin *admin, struct keys *keys, struct span fingerprint, struct span *ret_account);
 /*
- * Account first, then the global table; it is then no longer pending for that account. An exit status;
- * *ret_fingerprint lives in the arena.
+ * Account first, then the global table; it is then no longer pending for that account. An exit
+ * status; *ret_fingerprint lives in the arena.
  */
 must_use int key_register(
     struct admin *admin, const struct key_request *request, struct span *ret_fingerprint);
@@ -33,8 +36,8 @@ must_use int key_register(
 must_use int key_register_for(struct admin *admin, const struct key_request *request,
     struct span account, struct span *ret_fingerprint);
 /*
- * Says which file is damaged and what to do. `why`: as account/change.h said it, with the file in front.
- * An exit status.
+ * Says which file is damaged and what to do. `why`: as account/change.h said it, with the file in
+ * front. An exit status.
  */
 must_use int problem_key_files(
     struct admin *admin, const char *account, struct span why, int error);

@@ -39,7 +39,9 @@ int verb_localserve(struct admin *admin)
 	for (size_t i = 0; i < LOCALSERVE_LISTENERS; i++)
 		s.listeners[i] = -1;
 	uint16_t port_base = 0;
-	/* Before anything is made: what comes during the set-up waits until it can be cleaned up. */
+	/*
+	 * Before anything is made: what comes during the set-up waits until it can be cleaned up.
+	 */
 	sigset_t blocked;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGINT);
@@ -106,7 +108,9 @@ static int make_dir(struct localserve *s, const char *dir)
 	return STATUS_OK;
 }
 
-/* A folder with an instance, with the beginning of one, or with nothing: not somebody's documents. */
+/*
+ * A folder with an instance, with the beginning of one, or with nothing: not somebody's documents.
+ */
 static int check_is_ours(struct localserve *s)
 {
 	static const char *const first[] = {
@@ -149,7 +153,10 @@ static int lock(struct localserve *s)
 	return problem(STATUS_IO, "%s/lock cannot be locked: %s", s->dir, strerror(errno));
 }
 
-/* $POSTERN_LIBEXEC, or from where this program lies: its folder (build tree), or ../libexec/postern. */
+/*
+ * $POSTERN_LIBEXEC, or from where this program lies: its folder (build tree), or
+ * ../libexec/postern.
+ */
 static int find_programs(struct localserve *s)
 {
 	char self[PATH_MAX];

@@ -3,7 +3,8 @@
 /*
  * `postern localserve`: an instance of its own on the loopback, for trying Postern and for tests. A
  * small acceptor stands in for systemd: it forks and executes the same handlers per connection, and
- * the queue-runner when queue/wake/ says so, and at least every minute. Never installed as a service.
+ * the queue-runner when queue/wake/ says so, and at least every minute. Never installed as a
+ * service.
  */
 #include <signal.h>
 

@@ -6,7 +6,9 @@
 
 /* --scope=imap|submission|both; untouched where it is not given. An exit status. */
 must_use int option_scope(struct admin *admin, unsigned *scope);
-/* --expires=2027-12-31: until the end of that day, UTC; --expires=2027-12-31T17:00:00Z: until then. */
+/*
+ * --expires=2027-12-31: until the end of that day, UTC; --expires=2027-12-31T17:00:00Z: until then.
+ */
 must_use int option_expiry(struct admin *admin, int64_t *expires_s);
 const char *scope_name(unsigned scope);
 /* As --expires takes it: "2027-12-31" or "2027-12-31T17:00:00Z"; "never" for 0. */

@@ -136,7 +136,10 @@ int verb_key_approve(struct admin *admin)
 		fprintf(stderr, "note: it was seen over TLS 1.2, where it does not log in without "
 				"--allow-tls12\n");
 	printf("%.*s\n", SPAN_ARG(fingerprint));
-	/* It is somebody's now, and nobody else's to approve; where that fails, PENDING_DAYS end it. */
+	/*
+	 * It is somebody's now, and nobody else's to approve; where that fails, PENDING_DAYS end
+	 * it.
+	 */
 	ignore_result(each_account(admin, NULL, forget_in, &f));
 	return STATUS_OK;
 }

@@ -105,8 +105,8 @@ static int read_without_echo(const char *prompt, int signal_fd, struct str *line
 }
 
 /*
- * Byte by byte: nothing behind the line is taken from whoever reads on. With a signal_fd, which else
- * is -1, it ends when that has a signal, and *ret_done stays false.
+ * Byte by byte: nothing behind the line is taken from whoever reads on. With a signal_fd, which
+ * else is -1, it ends when that has a signal, and *ret_done stays false.
  */
 static int read_line(int signal_fd, struct str *line, bool *ret_done)
 {

@@ -32,7 +32,9 @@ struct span arena_span(struct arena *a, struct span s);
 char *arena_cstr(struct arena *a, struct span s) __attribute__((returns_nonnull));
 struct span arena_format(struct arena *a, const char *format, ...) printf_like(2, 3);
 
-/* As array_room() of base.h, for an array in the arena, where what it leaves stays until the end. */
+/*
+ * As array_room() of base.h, for an array in the arena, where what it leaves stays until the end.
+ */
 void *arena_room(struct arena *a, void *array, size_t count, size_t *allocated, size_t item_bytes);
 #define ARENA_ROOM(a, array, count, allocated) \
 	((array) = arena_room((a), (array), (count), &(allocated), sizeof(*(array))))

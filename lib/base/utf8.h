@@ -1,6 +1,8 @@
 #ifndef POSTERN_BASE_UTF8_H
 #define POSTERN_BASE_UTF8_H
-/* UTF-8 (RFC 3629 §4) a character at a time, for what is shown to people. text/text.h has the rest. */
+/*
+ * UTF-8 (RFC 3629 §4) a character at a time, for what is shown to people. text/text.h has the rest.
+ */
 #include "base/span.h"
 
 /* Bytes of the well-formed character in front: not overlong, no surrogate. 0: there is none. */

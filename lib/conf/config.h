@@ -10,9 +10,9 @@
 
 struct config;
 /*
- * config_dirfd: the folder config/. -ENOENT: "postern config apply" was never run; -EUCLEAN: damaged,
- * or of another version of Postern: run it again. Look-ups: 0, -ENOENT, or db/db.h's errors; what
- * they yield lives in the arena.
+ * config_dirfd: the folder config/. -ENOENT: "postern config apply" was never run; -EUCLEAN:
+ * damaged, or of another version of Postern: run it again. Look-ups: 0, -ENOENT, or db/db.h's
+ * errors; what they yield lives in the arena.
  */
 must_use int config_open(int config_dirfd, struct config **ret);
 void config_close(struct config *c);

@@ -2,8 +2,8 @@
 #define POSTERN_CONF_DRAFT_H
 /*
  * The whole configuration as it is meant, from the parsed tree: what compile.h writes. draft_make()
- * understands each section; draft_check() compares them with each other and with the files that they
- * name. Everything wrong is in the report.
+ * understands each section; draft_check() compares them with each other and with the files that
+ * they name. Everything wrong is in the report.
  */
 #include "conf/config.h"
 #include "conf/parse.h"

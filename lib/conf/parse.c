@@ -14,8 +14,8 @@ enum { DEPTH_MAX = 4, COMPLAINT_MAX_BYTES = 4096 };
  * The tree is built from libConfuse's callbacks, because only there are file and line known: a
  * hidden list with a default value, first in each section, is "set" when the section begins
  * (begin_section); the section's own callback comes when it has ended; the others come with each
- * value. libConfuse hands callbacks no context: the default number of the first option, which a list
- * does not use, carries it.
+ * value. libConfuse hands callbacks no context: the default number of the first option, which a
+ * list does not use, carries it.
  */
 #define BEGIN_OPTION "\n" /* nobody can write it: config_clean() allows it in no string */
 

@@ -35,9 +35,9 @@ struct config_section {
 };
 
 /*
- * Reads etc/postern.conf and etc/conf.d/. Mistakes of people go to the report (an unreadable file is
- * one); the tree is then what could be understood. The tree is the arena's. extra_text, if set, is
- * read last, as if it stood in the file extra_path.
+ * Reads etc/postern.conf and etc/conf.d/. Mistakes of people go to the report (an unreadable file
+ * is one); the tree is then what could be understood. The tree is the arena's. extra_text, if set,
+ * is read last, as if it stood in the file extra_path.
  */
 void config_parse(const char *etc, struct span extra_path, struct span extra_text, struct arena *a,
     struct config_report *report, struct config_section **ret);

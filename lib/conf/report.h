@@ -24,7 +24,10 @@ void report_error(struct config_report *r, struct config_place place, const char
     printf_like(3, 4);
 void report_warning(struct config_report *r, struct config_place place, const char *format, ...)
     printf_like(3, 4);
-/* "FILE cannot be read …": why, and for want of permission by which user. path unset: it is the place. */
+/*
+ * "FILE cannot be read …": why, and for want of permission by which user. path unset: it is the
+ * place.
+ */
 void report_unreadable(
     struct config_report *r, struct config_place place, struct span path, int error);
 /* "file:line" in the arena; "" for no place. */

@@ -1,6 +1,6 @@
 /*
- * HMAC-MD5 with the key kept as MD5's two states behind its padded blocks (RFC 2104 §4). Only the old
- * interface of OpenSSL shows them.
+ * HMAC-MD5 with the key kept as MD5's two states behind its padded blocks (RFC 2104 §4). Only the
+ * old interface of OpenSSL shows them.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/crypto.h"

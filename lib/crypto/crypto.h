@@ -31,8 +31,8 @@ void hash_hmac(enum hash h, struct span key, struct span data, uint8_t out[HASH_
 void hash_hi(enum hash h, struct span password, struct span salt, uint32_t iterations,
     uint8_t out[HASH_MAX_BYTES]);
 /*
- * CRAM-MD5 (RFC 2195) without the password: what HMAC-MD5 makes of it before any data, which is good
- * for CRAM-MD5 and for nothing else. A secret all the same.
+ * CRAM-MD5 (RFC 2195) without the password: what HMAC-MD5 makes of it before any data, which is
+ * good for CRAM-MD5 and for nothing else. A secret all the same.
  */
 enum { CRAM_MD5_KEY_BYTES = 32 };
 void cram_md5_key(struct span password, uint8_t out[CRAM_MD5_KEY_BYTES]);

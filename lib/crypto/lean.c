@@ -25,7 +25,9 @@
 
 enum { ROWS_MAX = 64, NAMES_MAX = 16 };
 
-/* The first name of each row that is handed out. Operations that are not here are handed out whole. */
+/*
+ * The first name of each row that is handed out. Operations that are not here are handed out whole.
+ */
 struct choice {
 	int operation;
 	const char *names[NAMES_MAX];

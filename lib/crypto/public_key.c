@@ -224,8 +224,8 @@ int certificate_spki(struct span der, struct span *ret_spki)
 {
 	/*
 	 * Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }, where
-	 * tbsCertificate begins with version [0], serialNumber, signature, issuer, validity, subject,
-	 * subjectPublicKeyInfo (RFC 5280 §4.1).
+	 * tbsCertificate begins with version [0], serialNumber, signature, issuer, validity,
+	 * subject, subjectPublicKeyInfo (RFC 5280 §4.1).
 	 */
 	struct span certificate, tbs, spki;
 	if (!der_get(&der, DER_SEQUENCE, &certificate, NULL) || der.n > 0 ||
@@ -245,7 +245,9 @@ int certificate_spki(struct span der, struct span *ret_spki)
 	return 0;
 }
 
-/* Takes the next block of textual encoding (RFC 7468 §2): the label and what is between the lines. */
+/*
+ * Takes the next block of textual encoding (RFC 7468 §2): the label and what is between the lines.
+ */
 static bool pem_next(struct span *rest, struct span *ret_label, struct span *ret_body)
 {
 	size_t at = span_find(*rest, SPAN("-----BEGIN "));

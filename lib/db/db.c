@@ -71,12 +71,12 @@ int db_open(int dirfd, const char *name, enum db_kind kind, enum db_access acces
 static int flags_of(enum db_kind kind)
 {
 	/*
-	 * TDB_INCOMPATIBLE_HASH: the better hash. The old one adds up shifted bytes, and our keys are a
-	 * letter and small numbers, which it sends to few chains. "Incompatible" means libtdb before
-	 * 1.2.6. TDB_NOSYNC is for caches alone. TDB_NOMMAP: with a map, each of the four syncs of a
-	 * commit is an fdatasync() and an msync(), which flushes the disk once more: 1.05 ms instead of
-	 * 0.75 for changing a flag. A read costs 4 µs instead of 2, and what has gone wrong with the
-	 * file is an error instead of a SIGBUS.
+	 * TDB_INCOMPATIBLE_HASH: the better hash. The old one adds up shifted bytes, and our keys
+	 * are a letter and small numbers, which it sends to few chains. "Incompatible" means libtdb
+	 * before 1.2.6. TDB_NOSYNC is for caches alone. TDB_NOMMAP: with a map, each of the four
+	 * syncs of a commit is an fdatasync() and an msync(), which flushes the disk once more:
+	 * 1.05 ms instead of 0.75 for changing a flag. A read costs 4 µs instead of 2, and what has
+	 * gone wrong with the file is an error instead of a SIGBUS.
 	 */
 	int flags = TDB_INCOMPATIBLE_HASH | TDB_SEQNUM | TDB_DISALLOW_NESTING;
 	return flags | (kind == DB_CACHE ? TDB_NOSYNC : TDB_NOMMAP);
@@ -296,7 +296,9 @@ int db_each(
 {
 	struct each_call call = {fn, context, 0};
 	bool own_lock = !tdb_transaction_active(db->tdb);
-	/* Keeps transactions out, so that no lock of a chain is waited for; libtdb gives it back. */
+	/*
+	 * Keeps transactions out, so that no lock of a chain is waited for; libtdb gives it back.
+	 */
 	int error = own_lock ? wait_for_range(tdb_fd(db->tdb), F_RDLCK, LOCK_TRANSACTION, 1) : 0;
 	if (error < 0)
 		return error;
@@ -344,7 +346,9 @@ int db_commit(struct db *db)
 {
 	assert(tdb_transaction_active(db->tdb) && db->readers == 0);
 	int fd = tdb_fd(db->tdb);
-	/* The transaction holds this range for reading; now wait for the other readers to be gone. */
+	/*
+	 * The transaction holds this range for reading; now wait for the other readers to be gone.
+	 */
 	int error = wait_for_range(fd, F_WRLCK, LOCK_ALL_RECORDS, 0);
 	if (error == 0)
 		error = wait_for_range(fd, F_WRLCK, LOCK_OPEN, 1);
@@ -361,13 +365,15 @@ int db_commit(struct db *db)
 		db_cancel(db);
 	} else if (db->alarmed) {
 		/*
-		 * The mark of the recovery area could not be taken away, which libtdb logs and does not
-		 * tell: whoever takes the next lock, or starts the machine again, puts the old bytes
-		 * back.
+		 * The mark of the recovery area could not be taken away, which libtdb logs and does
+		 * not tell: whoever takes the next lock, or starts the machine again, puts the old
+		 * bytes back.
 		 */
 		error = -EIO;
 	}
-	/* An empty transaction ends before libtdb takes this lock, and so before it gives it back. */
+	/*
+	 * An empty transaction ends before libtdb takes this lock, and so before it gives it back.
+	 */
 	(void)wait_for_range(fd, F_UNLCK, LOCK_OPEN, 1); /* unlocking does not fail */
 	return error;
 }

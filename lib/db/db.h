@@ -14,7 +14,8 @@
  * - in the middle of making the file: nothing, for it is made without a name and then linked;
  * - in the middle of a commit: libtdb's recovery area in the file, written and synced before the
  *   first byte of data is touched. Whoever next takes a lock or opens the file for writing puts the
- *   old bytes back. A commit is there as a whole from its last fsync on, and before that not at all.
+ *   old bytes back. A commit is there as a whole from its last fsync on, and before that not at
+ *   all.
  */
 #include "base/str.h"
 
@@ -37,8 +38,8 @@ static inline bool db_is_damage(int error)
 	return error == -EUCLEAN || error == -EIO;
 }
 /*
- * DB_CACHE: closes what some call has found to be damaged (-EUCLEAN, -EIO), and removes the file if the
- * name is still that file's, so that the next DB_CREATE makes a new one.
+ * DB_CACHE: closes what some call has found to be damaged (-EUCLEAN, -EIO), and removes the file if
+ * the name is still that file's, so that the next DB_CREATE makes a new one.
  */
 void db_discard(struct db *db, int dirfd, const char *name);
 
@@ -55,12 +56,14 @@ must_use int db_parse(
 must_use int db_put(struct db *db, struct span key, struct span value);
 must_use int db_delete(struct db *db, struct span key); /* -ENOENT */
 /*
- * DB_CACHE: between these nobody else is between them for the same key. Others read, and write records
- * of other keys; so does the holder. -EBUSY.
+ * DB_CACHE: between these nobody else is between them for the same key. Others read, and write
+ * records of other keys; so does the holder. -EBUSY.
  */
 must_use int db_lock(struct db *db, struct span key);
 void db_unlock(struct db *db, struct span key);
-/* All records in no order; fn returning non-zero ends it and is the answer. fn must not change db. */
+/*
+ * All records in no order; fn returning non-zero ends it and is the answer. fn must not change db.
+ */
 must_use int db_each(
     struct db *db, int (*fn)(struct span key, struct span value, void *context), void *context);
 

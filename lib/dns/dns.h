@@ -1,9 +1,9 @@
 #ifndef POSTERN_DNS_DNS_H
 #define POSTERN_DNS_DNS_H
 /*
- * DNS through glibc's libresolv and the validating resolver that the administrator trusts
- * (`options trust-ad` in resolv.conf). dns_open() reads resolv.conf; afterwards no file is opened, so
- * it works inside the worker's cage. An answer counts as authentic only with trust-ad (RFC 6840 §5.8).
+ * DNS through glibc's libresolv and the validating resolver that the administrator trusts (`options
+ * trust-ad` in resolv.conf). dns_open() reads resolv.conf; afterwards no file is opened, so it
+ * works inside the worker's cage. An answer counts as authentic only with trust-ad (RFC 6840 §5.8).
  */
 #include <netinet/in.h>
 

@@ -277,7 +277,10 @@ static void hand_over(struct gate *g)
 	struct channel none = {.fd_in = -1, .fd_out = -1}, client, session;
 	struct span pipelined = stream_buffered(g->client), early = stream_buffered(g->session);
 
-	/* What the client sent behind the authenticating command, and what the session said already. */
+	/*
+	 * What the client sent behind the authenticating command, and what the session said
+	 * already.
+	 */
 	str_append(&from_client, pipelined);
 	str_append(&from_session, early);
 	stream_skip(g->client, pipelined.n);

@@ -77,7 +77,10 @@ static enum gate_end run_command(struct gate *g, struct span text)
 	struct imap_command c;
 	const char *error = "";
 
-	/* Only what can be answered here is parsed: the gate has no use for the rest of the grammar. */
+	/*
+	 * Only what can be answered here is parsed: the gate has no use for the rest of the
+	 * grammar.
+	 */
 	if (!is_ours(text)) {
 		g->mistakes++;
 		answer(g, imap_command_tag(text), "BAD Log in first");

@@ -98,7 +98,9 @@ static int warm_up(void)
 	return rc;
 }
 
-/* True in a process that has a connection to serve, as fd 0; else *ret_status is the exit status. */
+/*
+ * True in a process that has a connection to serve, as fd 0; else *ret_status is the exit status.
+ */
 static bool accept_connections(
     char **argv, const struct handler *h, const struct options *o, int *ret_status)
 {
@@ -321,7 +323,10 @@ static int open_folders(struct start *s)
 	return rc;
 }
 
-/* Whoever reaches it is logged in: by a pipe or a Unix socket of this host's, never from the network. */
+/*
+ * Whoever reaches it is logged in: by a pipe or a Unix socket of this host's, never from the
+ * network.
+ */
 static int run_tunnel(struct start *s)
 {
 	if (s->connection.kind == ACTIVATION_SOCKET) {

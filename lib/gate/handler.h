@@ -81,27 +81,27 @@ struct handler {
 int handler_main(int argc, char **argv, const struct handler *h);
 
 /*
- * What the client of a login by key calls itself (IMAP ID's arguments, EHLO's name), if that is said
- * only afterwards: for the history. The first name counts.
+ * What the client of a login by key calls itself (IMAP ID's arguments, EHLO's name), if that is
+ * said only afterwards: for the history. The first name counts.
  */
 void session_name_client(struct session *s, struct span client);
 /* No authentication comes on top of the key any more, and no name: gives back what they needed. */
 void session_forget_attempts(struct session *s);
 /*
- * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or why
- * not (disabled, removed, expired): the caller says BYE / 421. s->config is then the configuration
- * as it is now, and s->login.expires_s what the credential's record says now.
+ * Is the credential of this session still good? Called after `changes` was touched. LOGIN_OK, or
+ * why not (disabled, removed, expired): the caller says BYE / 421. s->config is then the
+ * configuration as it is now, and s->login.expires_s what the credential's record says now.
  */
 enum login_result session_still_valid(struct session *s);
 /*
- * SASL spoken by the session itself, after the handover (tolerant preauth, AUTH over a key): only the
- * session's own account passes. The caller carries challenges and responses; NULL result: the
+ * SASL spoken by the session itself, after the handover (tolerant preauth, AUTH over a key): only
+ * the session's own account passes. The caller carries challenges and responses; NULL result: the
  * mechanism is not offered.
  */
 struct sasl_server *session_sasl(struct session *s, enum sasl_mechanism m);
 /*
- * Maps and logs its end: sets s->login on success. A failure takes time, growing from the fourth on;
- * LOGIN_LIMITED: that was one too many, the caller says BYE / 421.
+ * Maps and logs its end: sets s->login on success. A failure takes time, growing from the fourth
+ * on; LOGIN_LIMITED: that was one too many, the caller says BYE / 421.
  */
 enum login_result session_sasl_end(
     struct session *s, const struct sasl_server *sasl, enum sasl_outcome o);

@@ -2,9 +2,9 @@
 #define POSTERN_GATE_MESSAGE_H
 /*
  * What gate and session say to each other over their socketpair until the handover: all of it is on
- * this page. A message is a u32 length, a u8 type and the body (base/codec.h); both ends check type,
- * sender and length against the table in message.c before they read a body, and the body to its last
- * byte. Neither trusts the other.
+ * this page. A message is a u32 length, a u8 type and the body (base/codec.h); both ends check
+ * type, sender and length against the table in message.c before they read a body, and the body to
+ * its last byte. Neither trusts the other.
  *
  *	gate                              session
  *	FACTS ─────────────────────────▶  may this key log in? what may be offered?
@@ -15,8 +15,8 @@
  *	      ◀───────────────────────── REFUSED, or HANDOVER
  *	GOODBYE ───────────────────────▶  the client is gone or has to go
  *
- * FACTS comes once, or twice: in plain text where the listener allows that, and again with TLS. After
- * HANDOVER the socketpair is the plain conversation in both directions.
+ * FACTS comes once, or twice: in plain text where the listener allows that, and again with TLS.
+ * After HANDOVER the socketpair is the plain conversation in both directions.
  */
 #include "gate/handler.h"
 #include "tls/tls.h"
@@ -35,7 +35,9 @@ enum message_type {
 };
 enum message_sender { SENDER_GATE, SENDER_SESSION };
 enum {
-	/* FACTS: the transcript, the client's key (once more, as it is in there), and small things */
+	/*
+	 * FACTS: the transcript, the client's key (once more, as it is in there), and small things
+	 */
 	MESSAGE_MAX_BYTES = TLS_TRANSCRIPT_MAX_BYTES + TLS_CLIENT_CERTIFICATES_MAX_BYTES + 8192,
 	MESSAGE_RESPONSE_MAX_BYTES = SASL_MESSAGE_MAX_BYTES + 16,
 	/* of what a client calls itself: cut by the gate, refused by the session */

@@ -198,10 +198,10 @@ static int wait_for_events(const struct flow *up, const struct flow *down, int t
 }
 
 /*
- * A client without TCP_NODELAY keeps a small write to itself until all before it is acknowledged: the
- * line end behind APPEND's message, often. The kernel delays that by 40 ms, hoping for an answer that
- * it could ride on, and the session waits for the line end. So what is not answered soon is
- * acknowledged alone.
+ * A client without TCP_NODELAY keeps a small write to itself until all before it is acknowledged:
+ * the line end behind APPEND's message, often. The kernel delays that by 40 ms, hoping for an
+ * answer that it could ride on, and the session waits for the line end. So what is not answered
+ * soon is acknowledged alone.
  */
 static void acknowledge(const struct channel *client)
 {

@@ -1,10 +1,10 @@
 #ifndef POSTERN_GATE_RELAY_H
 #define POSTERN_GATE_RELAY_H
 /*
- * After the handover: bytes from the client's channel to the session's and back, until both ends are
- * done. One buffer of fixed size for each direction, which exists only while something is in it; an
- * end that does not take its bytes stops the reading of the other (back-pressure), so memory is flat
- * whatever is sent. Each direction ends by itself (half-close).
+ * After the handover: bytes from the client's channel to the session's and back, until both ends
+ * are done. One buffer of fixed size for each direction, which exists only while something is in
+ * it; an end that does not take its bytes stops the reading of the other (back-pressure), so memory
+ * is flat whatever is sent. Each direction ends by itself (half-close).
  */
 #include "io/stream.h"
 

@@ -224,9 +224,9 @@ static enum step handle_facts(struct decision *d)
 }
 
 /*
- * Whose key the client proved to hold. In TLS 1.3 the gate's word counts for nothing: the transcript
- * must hold our nonce and the client's signature. A proof that fails is a gate that lies, or a client
- * whose certificate is then as good as none.
+ * Whose key the client proved to hold. In TLS 1.3 the gate's word counts for nothing: the
+ * transcript must hold our nonce and the client's signature. A proof that fails is a gate that
+ * lies, or a client whose certificate is then as good as none.
  */
 static int judge_key(struct decision *d, const struct message_facts *f)
 {

@@ -45,7 +45,10 @@ struct session_guard {
 	uint64_t password_version;
 	unsigned enabled;  /* set of mechanisms of this listener, hidden or not */
 	unsigned failures; /* of SASL after the handover */
-	/* Of a login by key: what a second authentication, and a client that names itself, still write. */
+	/*
+	 * Of a login by key: what a second authentication, and a client that names itself, still
+	 * write.
+	 */
 	struct limits_plus_mark plus_mark;
 	struct login_history *history;
 	bool limited; /* a guess over the key was not told */
@@ -127,7 +130,10 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 void session_record(struct decision *d, const struct session_attempt *a);
 /* The account's, or where attempts go that name none (unset); NULL: not to be had. */
 struct login_history *session_open_history(const struct decision *d, struct span account);
-/* Why a look-up failed. Whose it was says the attempt's line, in a place where nothing can be forged. */
+/*
+ * Why a look-up failed. Whose it was says the attempt's line, in a place where nothing can be
+ * forged.
+ */
 void session_log_lookup(const struct session *s, int error);
 /* With the hint what to configure. */
 void session_log_plus_hidden(const struct session *s, struct span mechanism);

@@ -132,8 +132,9 @@ static struct sasl_server *new_server(struct decision *d, enum sasl_mechanism m)
 }
 
 /*
- * An account whose bucket is full is refused before its verifiers are used. Unknown users have buckets
- * as well, or else it could be seen who has none: named by the fake salt, which is the name's.
+ * An account whose bucket is full is refused before its verifiers are used. Unknown users have
+ * buckets as well, or else it could be seen who has none: named by the fake salt, which is the
+ * name's.
  */
 static int limited_credentials(
     void *context, struct span user, enum hash h, struct arena *arena, struct sasl_credentials *ret)
@@ -154,8 +155,8 @@ static int limited_credentials(
 }
 
 /*
- * Before a verdict is told. The holder of a proven key is not limited by address; what bounds guesses
- * then is kept for that key, with the account's history.
+ * Before a verdict is told. The holder of a proven key is not limited by address; what bounds
+ * guesses then is kept for that key, with the account's history.
  */
 static int settle(void *context, bool good)
 {

@@ -58,8 +58,8 @@ enum step session_say_yes(struct decision *d, struct span user)
 		return refuse_login(d, LOGIN_UNAVAILABLE, &attempt);
 	}
 	/*
-	 * What was found out before is up to GATE_TOTAL_MS old. Withdrawn from now on, it is noticed by
-	 * the watch that session_open_account() has placed.
+	 * What was found out before is up to GATE_TOTAL_MS old. Withdrawn from now on, it is
+	 * noticed by the watch that session_open_account() has placed.
 	 */
 	enum login_result result = session_still_valid(s);
 	if (result != LOGIN_OK)
@@ -148,7 +148,9 @@ int session_open_account(struct decision *d, struct span account)
 	return 0;
 }
 
-/* The account's own folder below `parent`, made at its first use; *ret stays where there is none. */
+/*
+ * The account's own folder below `parent`, made at its first use; *ret stays where there is none.
+ */
 static int open_folder(const struct decision *d, int parent, int *ret)
 {
 	char name[NAME_MAX + 1];
@@ -224,9 +226,9 @@ int session_enter_account_cage(struct decision *d)
 }
 
 /*
- * keys/secret, of which salts of unknown names are made, must not stay. One made of it does, so that
- * in each session of this account such a name has one salt, and tells nothing of the others'. The
- * label is no name that a client can ask about: those have no NUL.
+ * keys/secret, of which salts of unknown names are made, must not stay. One made of it does, so
+ * that in each session of this account such a name has one salt, and tells nothing of the others'.
+ * The label is no name that a client can ask about: those have no NUL.
  */
 static void forget_secret(struct decision *d)
 {
@@ -288,8 +290,8 @@ void session_log_plus_hidden(const struct session *s, struct span mechanism)
  * login result=bad-credentials protocol=imap address=192.0.2.1 account=- user="a@b" mechanism=PLAIN
  * key=- password="" tls=TLSv1.3 client="..."
  *
- * units/fail2ban-postern.conf matches it: what comes before user= is ours, and what is quoted has no
- * quotes or line ends of the client's in it.
+ * units/fail2ban-postern.conf matches it: what comes before user= is ours, and what is quoted has
+ * no quotes or line ends of the client's in it.
  */
 void session_log_attempt(const struct session *s, const struct session_attempt *a)
 {
@@ -313,8 +315,8 @@ void session_log_attempt(const struct session *s, const struct session_attempt *
 }
 
 /*
- * A login by a key alone keeps the history open: an authentication may come on top of it, behind the
- * second cage.
+ * A login by a key alone keeps the history open: an authentication may come on top of it, behind
+ * the second cage.
  */
 void session_record(struct decision *d, const struct session_attempt *a)
 {
@@ -359,8 +361,8 @@ struct login_history *session_open_history(const struct decision *d, struct span
 }
 
 /*
- * Attempts that name no account are written, too, to a place of their own that nobody reads: else the
- * time of the answer would tell who exists.
+ * Attempts that name no account are written, too, to a place of their own that nobody reads: else
+ * the time of the answer would tell who exists.
  */
 static int open_history_folder(const struct decision *d, struct span account, int *ret)
 {
@@ -378,8 +380,8 @@ static int open_history_folder(const struct decision *d, struct span account, in
 }
 
 /*
- * After a login by password: the connection's key, if nobody has registered it. A key that is in the
- * table is somebody's, though it did not log in here.
+ * After a login by password: the connection's key, if nobody has registered it. A key that is in
+ * the table is somebody's, though it did not log in here.
  */
 static void remember_pending(const struct decision *d)
 {
@@ -457,8 +459,8 @@ static enum login_result check_account(struct session *s)
 }
 
 /*
- * `config apply` replaces the file. While it is still the one that is open, opening it says -EBUSY: a
- * database is opened once in a process.
+ * `config apply` replaces the file. While it is still the one that is open, opening it says -EBUSY:
+ * a database is opened once in a process.
  */
 static int renew_config(struct session *s)
 {

@@ -10,7 +10,9 @@
 /* "(…)" of the outermost message. */
 void imap_put_envelope(struct str *out, const struct mime_message *m, enum imap_text mode);
 enum imap_body { IMAP_BODY, IMAP_BODYSTRUCTURE };
-/* "(…)"; a multipart without parts is shown with one empty text/plain part, as the grammar wants. */
+/*
+ * "(…)"; a multipart without parts is shown with one empty text/plain part, as the grammar wants.
+ */
 void imap_put_body(
     struct str *out, const struct mime_message *m, enum imap_body form, enum imap_text mode);
 

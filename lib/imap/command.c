@@ -278,7 +278,9 @@ static bool rename_(struct imap_cursor *c, struct imap_command *ret)
 	       cursor_mailbox(c, &ret->rename.to);
 }
 
-/* RFC 5258 §6: list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts] */
+/*
+ * RFC 5258 §6: list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
+ */
 static bool list(struct imap_cursor *c, struct imap_command *ret)
 {
 	if (!cursor_sp(c))

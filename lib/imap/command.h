@@ -106,7 +106,9 @@ struct imap_command {
 		} mailbox;
 		struct {
 			struct span name; /* without a "/" at the end (RFC 9051 §6.3.4) */
-			/* 1 << enum imap_special_use; that of IMAP_USE_NONE: one that nobody knows */
+			/*
+			 * 1 << enum imap_special_use; that of IMAP_USE_NONE: one that nobody knows
+			 */
 			unsigned uses;
 		} create;
 		struct {
@@ -160,16 +162,17 @@ struct imap_command {
 };
 
 /*
- * -EINVAL bad syntax, -ENOSYS no such command, -E2BIG some limit: answered BAD; -EILSEQ a string that
- * is no mailbox's name (not well-formed modified UTF-7, too long): NO. *ret_error is one line of
- * English for the client. The mode says how mailbox names are written.
+ * -EINVAL bad syntax, -ENOSYS no such command, -E2BIG some limit: answered BAD; -EILSEQ a string
+ * that is no mailbox's name (not well-formed modified UTF-7, too long): NO. *ret_error is one line
+ * of English for the client. The mode says how mailbox names are written.
  */
 must_use int imap_command_parse(struct span text, enum imap_text mode, struct arena *a,
     struct imap_command *ret, const char **ret_error);
 /* The tag of whatever this is; unset when there is none: answer "* BAD". */
 struct span imap_command_tag(struct span text);
 /*
- * The text after APPEND's message, as imap_reader_rest() leaves it: nothing, or ")" if utf8. -EINVAL.
+ * The text after APPEND's message, as imap_reader_rest() leaves it: nothing, or ")" if utf8.
+ * -EINVAL.
  */
 must_use int imap_append_rest(struct span text, bool utf8);
 

@@ -29,7 +29,9 @@ struct imap_limits {
 	uint64_t
 	    discard_bytes; /* of refused non-synchronising literals that are read and dropped */
 };
-/* An ID may have 30 fields with values of 1,024 bytes (RFC 2971 §3.3): 32 KiB, before login, too. */
+/*
+ * An ID may have 30 fields with values of 1,024 bytes (RFC 2971 §3.3): 32 KiB, before login, too.
+ */
 #define IMAP_LIMITS_BEFORE_LOGIN                   \
 	((struct imap_limits){.line_bytes = 32768, \
 	    .literal_bytes = 1024,                 \
@@ -52,7 +54,8 @@ enum imap_read {
 	IMAP_READ_APPEND, /* stopped before APPEND's message, `literal` describes it */
 	/*
 	 * A literal past literal_bytes, or that makes the command pass total_bytes. It was refused
-	 * already (imap_reader_refuse()): answer NO or BAD [TOOBIG] to imap_command_tag(text), go on.
+	 * already (imap_reader_refuse()): answer NO or BAD [TOOBIG] to imap_command_tag(text), go
+	 * on.
 	 */
 	IMAP_READ_LITERAL_TOO_BIG,
 	/* A line past line_bytes, thrown away but for the command's tag (imap_command_tag(text)). A

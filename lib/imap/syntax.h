@@ -62,7 +62,9 @@ enum imap_fetch_kind {
 	IMAP_FETCH_ENVELOPE,
 	IMAP_FETCH_BODY, /* structure without extension data */
 	IMAP_FETCH_BODYSTRUCTURE,
-	/* These have a section; RFC822, RFC822.HEADER and RFC822.TEXT are answered by those names. */
+	/*
+	 * These have a section; RFC822, RFC822.HEADER and RFC822.TEXT are answered by those names.
+	 */
 	IMAP_FETCH_BODY_SECTION,
 	IMAP_FETCH_RFC822,
 	IMAP_FETCH_RFC822_HEADER,

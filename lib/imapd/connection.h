@@ -82,8 +82,8 @@ static inline struct answer answer_bad(const char *text)
 	return (struct answer){ANSWER_BAD, SPAN_NONE, text};
 }
 /*
- * The peer is gone in the middle of a response, or has heard BYE: nobody is left to answer, nor to run
- * for what is pipelined.
+ * The peer is gone in the middle of a response, or has heard BYE: nobody is left to answer, nor to
+ * run for what is pipelined.
  */
 static inline struct answer answer_lost(struct imapd *c)
 {
@@ -106,7 +106,10 @@ void imapd_put_out(struct imapd *c);
 /* session.c: "IMAP4rev1 …", without "CAPABILITY". */
 struct span imapd_capabilities(struct imapd *c);
 
-/* update.c: Untagged EXPUNGE, EXISTS, FETCH, FLAGS of the selected mailbox. -ENOENT: it was deleted. */
+/*
+ * update.c: Untagged EXPUNGE, EXISTS, FETCH, FLAGS of the selected mailbox. -ENOENT: it was
+ * deleted.
+ */
 must_use int imapd_tell_updates(struct imapd *c, bool tell_expunges);
 /* "* FLAGS", "* OK [PERMANENTFLAGS". */
 void imapd_tell_flags(struct imapd *c);
@@ -120,8 +123,8 @@ enum wake {
 	WAKE_END,     /* BYE was said, or the stream failed */
 };
 /*
- * Takes over the signals, computes the end of the session's credential. From here on every read that
- * must wait notices what imapd_look_around() does, and then fails; writes notice withdrawal.
+ * Takes over the signals, computes the end of the session's credential. From here on every read
+ * that must wait notices what imapd_look_around() does, and then fails; writes notice withdrawal.
  */
 void imapd_wait_start(struct imapd *c);
 /* The same computation again: session->login changed. */
@@ -131,13 +134,15 @@ enum wake imapd_wait(struct imapd *c, bool want_changes);
 /* The same look at signals, credential and account, without waiting. False: the session ends. */
 must_use bool imapd_look_around(struct imapd *c);
 /*
- * Between the responses of a long answer: whether the credential was withdrawn while one of them waited
- * for a slow client. Then BYE was said. A response has IMAPD_WITHDRAWN_GRACE_MS more and is cut then.
+ * Between the responses of a long answer: whether the credential was withdrawn while one of them
+ * waited for a slow client. Then BYE was said. A response has IMAPD_WITHDRAWN_GRACE_MS more and is
+ * cut then.
  */
 must_use bool imapd_is_withdrawn(struct imapd *c);
 /*
- * Around the reading of what the client says in one go: it has IMAPD_LINE_TIMEOUT_MS for that, and when
- * it is complete the session looks around before anything is done with it. False: the session ends.
+ * Around the reading of what the client says in one go: it has IMAPD_LINE_TIMEOUT_MS for that, and
+ * when it is complete the session looks around before anything is done with it. False: the session
+ * ends.
  */
 void imapd_line_begins(struct imapd *c);
 must_use bool imapd_line_ends(struct imapd *c);
@@ -168,8 +173,8 @@ struct answer imapd_starttls(struct imapd *c);
 struct answer imapd_authenticate(struct imapd *c);
 struct answer imapd_login(struct imapd *c);
 /*
- * Tolerant preauth: what was to be an authentication (by which mechanism, if that is known) and is none
- * fails like any other, and ends the connection.
+ * Tolerant preauth: what was to be an authentication (by which mechanism, if that is known) and is
+ * none fails like any other, and ends the connection.
  */
 struct answer imapd_malformed_authentication(
     struct imapd *c, struct span tag, enum sasl_mechanism m);

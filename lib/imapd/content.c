@@ -11,7 +11,9 @@
 
 enum { SECONDS_PER_DAY = 86400 };
 
-/* A body on its way through: decoded bytes that are not searched yet, and what was searched last. */
+/*
+ * A body on its way through: decoded bytes that are not searched yet, and what was searched last.
+ */
 struct scan {
 	struct span charset, needle;
 	struct str decoded, utf8, window;

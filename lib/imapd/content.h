@@ -26,14 +26,21 @@ struct content {
 	((struct content){.store = (store_), .arena = (arena_), .message_id = (id), .fd = -1})
 void content_close(struct content *t);
 
-/* A search string as the functions below want it. NULs and broken UTF-8 become blanks and U+FFFD. */
+/*
+ * A search string as the functions below want it. NULs and broken UTF-8 become blanks and U+FFFD.
+ */
 struct span content_needle(struct span utf8, struct arena *a);
 
 /* A field of that name whose value contains the needle; an empty needle: there is such a field. */
 bool content_header_has(struct content *t, struct span name, struct span needle);
-/* The same, or the needle is in one of the field's addresses as ENVELOPE shows it: "local@domain". */
+/*
+ * The same, or the needle is in one of the field's addresses as ENVELOPE shows it: "local@domain".
+ */
 bool content_address_has(struct content *t, struct span name, struct span needle);
-/* Anywhere in the bodies of text parts or the headers of inner parts; with_header: in the header too. */
+/*
+ * Anywhere in the bodies of text parts or the headers of inner parts; with_header: in the header
+ * too.
+ */
 bool content_body_has(struct content *t, struct span needle, bool with_header);
 /* Day of the Date field in its own zone (days since 1970); false: none that is valid. */
 bool content_sent_day(struct content *t, int64_t *ret_day);

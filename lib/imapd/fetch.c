@@ -4,8 +4,8 @@
  * which fields are picked are read, up to IMAPD_HEADER_BYTES_MAX.
  *
  * What is missing is decided before the response to a message begins: somebody else may have
- * expunged it, and then it is left out and the answer has EXPUNGEISSUED (RFC 5530 §3). It is OK unless
- * there was nothing else: clients throw away what came before a NO.
+ * expunged it, and then it is left out and the answer has EXPUNGEISSUED (RFC 5530 §3). It is OK
+ * unless there was nothing else: clients throw away what came before a NO.
  */
 #include "imap/body.h"
 #include "imapd/connection.h"

@@ -1,8 +1,9 @@
 #ifndef POSTERN_IMAPD_IMAPD_H
 #define POSTERN_IMAPD_IMAPD_H
 /*
- * The IMAP server behind the login: IMAP4rev1 (RFC 3501) with the extensions that imapd/capability.c
- * announces, over one account's store. Serves one connection in plain text until it ends.
+ * The IMAP server behind the login: IMAP4rev1 (RFC 3501) with the extensions that
+ * imapd/capability.c announces, over one account's store. Serves one connection in plain text until
+ * it ends.
  *
  * Expects SIGPIPE to be ignored; installs handlers of SIGTERM and SIGALRM: after SIGTERM the
  * command that runs is finished, then the client is told BYE.

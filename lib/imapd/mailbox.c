@@ -1,4 +1,6 @@
-/* Mailboxes: SELECT to CLOSE, and making, renaming, removing them (RFC 3501 §6.3, §6.4.1, §6.4.2). */
+/*
+ * Mailboxes: SELECT to CLOSE, and making, renaming, removing them (RFC 3501 §6.3, §6.4.1, §6.4.2).
+ */
 #include "imapd/connection.h"
 
 static void tell_selected(struct imapd *c);
@@ -40,7 +42,9 @@ static void leave_mailbox(struct imapd *c)
 	c->read_only = false;
 }
 
-/* CLOSE (RFC 3501 §6.4.2) removes what is \Deleted and tells nothing; UNSELECT (RFC 3691) does not. */
+/*
+ * CLOSE (RFC 3501 §6.4.2) removes what is \Deleted and tells nothing; UNSELECT (RFC 3691) does not.
+ */
 struct answer imapd_close(struct imapd *c)
 {
 	int error = 0;

@@ -97,7 +97,9 @@ struct answer imapd_authenticate(struct imapd *c)
 	return authenticate(c, m, has_initial ? str_span(&initial) : SPAN_NONE);
 }
 
-/* A mail program that does not know PREAUTH needs a key of another mode: its administrator is told. */
+/*
+ * A mail program that does not know PREAUTH needs a key of another mode: its administrator is told.
+ */
 static struct answer logged_in_already(struct imapd *c)
 {
 	const struct session_login *login = &c->session->login;
@@ -147,7 +149,9 @@ struct answer imapd_malformed_authentication(
 	return conclude(c, tag, sasl, SASL_MALFORMED, false);
 }
 
-/* Owns sasl. NULL: malformed, and nobody knows which mechanism it was to be; the log says nothing. */
+/*
+ * Owns sasl. NULL: malformed, and nobody knows which mechanism it was to be; the log says nothing.
+ */
 static struct answer conclude(struct imapd *c, struct span tag, struct sasl_server *sasl,
     enum sasl_outcome outcome, bool aborted)
 {

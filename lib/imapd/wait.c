@@ -1,8 +1,8 @@
 /*
  * Waiting: for the next command and inside IDLE, in one poll on the peer and the change
- * notification, until the credential ends, a signal comes or the client has been silent too long. In
- * the middle of a line or literal the stream waits, and looks after the same (stream_set_watch()); in
- * the middle of a response it looks after the credential.
+ * notification, until the credential ends, a signal comes or the client has been silent too long.
+ * In the middle of a line or literal the stream waits, and looks after the same
+ * (stream_set_watch()); in the middle of a response it looks after the credential.
  *
  * SIGTERM between the look at the flag and the poll would be missed until the next wake-up: the
  * handler therefore arms a timer, and SIGALRM runs the same handler again, every second, until the
@@ -171,7 +171,9 @@ static enum login_result look_at_account(struct imapd *c)
 	if (st.st_mtim.tv_sec == c->account_changed.tv_sec &&
 	    st.st_mtim.tv_nsec == c->account_changed.tv_nsec)
 		return LOGIN_OK;
-	/* a clock that ticks every few ms may give the next change the same time: look again then */
+	/*
+	 * a clock that ticks every few ms may give the next change the same time: look again then
+	 */
 	int64_t age_ms = wall_ms() - st.st_mtim.tv_sec * 1000;
 	c->account_changed = age_ms > IMAPD_FRESH_MS ? st.st_mtim : (struct timespec){.tv_sec = -1};
 	enum login_result result = session_still_valid(c->session);

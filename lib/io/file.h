@@ -27,8 +27,8 @@ must_use int file_draft_link(int fd, int dirfd, const char *name);
 /* The two halves of it, for who links several files and syncs the folder once. */
 must_use int file_draft_link_unsynced(int fd, int dirfd, const char *name);
 /*
- * A file that was there keeps its mode and owner (-EPERM where only root could give it that owner); a
- * new one has exactly this mode, whatever the umask.
+ * A file that was there keeps its mode and owner (-EPERM where only root could give it that owner);
+ * a new one has exactly this mode, whatever the umask.
  */
 must_use int file_replace(int dirfd, const char *name, struct span contents, mode_t mode);
 /* Moves a finished file (closed, synced) over another name of the same folder, then syncs it. */

@@ -15,7 +15,9 @@
 #include "base/str.h"
 
 struct channel_ops {
-	/* > 0 bytes; 0 end of input; -EAGAIN with *wait = POLLIN or POLLOUT; else negative errno. */
+	/*
+	 * > 0 bytes; 0 end of input; -EAGAIN with *wait = POLLIN or POLLOUT; else negative errno.
+	 */
 	ssize_t (*read)(void *context, void *buffer, size_t n, short *wait);
 	ssize_t (*write)(void *context, const void *buffer, size_t n, short *wait);
 	/* Tells the peer that no more comes (TLS close_notify, shutdown(SHUT_WR)); as write. */
@@ -56,11 +58,11 @@ void stream_set_deadline(struct stream *s, int64_t deadline_ms);
 /* SIGTERM, when it is caught (sys/stop.h), ends every wait with -ECANCELED, and so the stream. */
 void stream_set_stoppable(struct stream *s);
 /*
- * What every read that must wait looks after meanwhile: look() is called before each wait, and again
- * when `fd` (-1: none) is readable, which it has to empty, when a signal came, and when the time that
- * it answered has passed (ms; INT32_MAX: whenever). Its negative errno ends reading. It may write.
- * look_writing() (NULL: none) is the same for writes that must wait, but only from the second time on
- * if there is an `fd`; it may not write, and its negative errno is the stream's.
+ * What every read that must wait looks after meanwhile: look() is called before each wait, and
+ * again when `fd` (-1: none) is readable, which it has to empty, when a signal came, and when the
+ * time that it answered has passed (ms; INT32_MAX: whenever). Its negative errno ends reading. It
+ * may write. look_writing() (NULL: none) is the same for writes that must wait, but only from the
+ * second time on if there is an `fd`; it may not write, and its negative errno is the stream's.
  */
 struct stream_watch {
 	int fd;
@@ -98,8 +100,8 @@ must_use int stream_wait(struct stream *s, int other_fd, int timeout_ms);
 enum line_result {
 	LINE_OK,      /* ended in CRLF */
 	LINE_BARE_LF, /* ended in LF alone */
-	/* More than max bytes: its beginning is in *line, the rest was read and thrown away. Without
-	 * an end within STREAM_DISCARD_MAX_BYTES nothing more can be read. */
+	/* More than max bytes: its beginning is in *line, the rest was read and thrown away.
+	 * Without an end within STREAM_DISCARD_MAX_BYTES nothing more can be read. */
 	LINE_TOO_LONG,
 	LINE_EOF,     /* end of input before any byte of a line */
 	LINE_PARTIAL, /* end of input inside a line: what there was is in *line */

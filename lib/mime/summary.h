@@ -20,7 +20,9 @@ enum { MIME_SUMMARY_VERSION = 1, MIME_SUMMARY_BYTES_MAX = 2 * 1024 * 1024 };
 
 /* Appends. -EFBIG for NULL (a message of 4 GiB or more), -EMSGSIZE past out's maximum. */
 must_use int mime_summary_encode(const struct mime_message *m, struct str *out);
-/* Checks everything, offsets and tree included. Spans borrow the record; the rest is in the arena. */
+/*
+ * Checks everything, offsets and tree included. Spans borrow the record; the rest is in the arena.
+ */
 must_use int mime_summary_decode(
     struct span record, struct arena *a, const struct mime_message **ret);
 #endif

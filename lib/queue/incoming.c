@@ -143,8 +143,8 @@ static int write_out(struct incoming *i)
 }
 
 /*
- * An existing mark is fine: the runner removes it before it looks, so it has not looked yet. Failure
- * is not told: the message is safe, and the next run finds it.
+ * An existing mark is fine: the runner removes it before it looks, so it has not looked yet.
+ * Failure is not told: the message is safe, and the next run finds it.
  */
 static void make_wake_mark(int wake_fd, struct span account)
 {

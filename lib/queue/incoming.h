@@ -13,9 +13,9 @@
  *
  * States a crash can leave:
  *	before the link      nothing: the file had no name
- *	after the link       the complete file, which was synced before; the client was told nothing and
- *	                     may send the message again. Without a wake mark the next run finds it:
- *	                     the runner looks into every folder of incoming/, marks only start it
+ *	after the link       the complete file, which was synced before; the client was told nothing
+ *	                     and may send the message again. Without a wake mark the next run finds
+ *	                     it: it looks into every folder of incoming/, marks only start it
  *	after the mark       as above; the 250 may have been lost on the way
  * A file that incoming_read() refuses was not made by this code: the runner moves it to queue/bad/.
  * The folder's name says whose message it is, never the file: a session may write what it likes.
@@ -75,8 +75,8 @@ const char *incoming_id(const struct incoming *i);
 must_use int incoming_write(struct incoming *i, struct span message_bytes);
 uint64_t incoming_message_bytes(const struct incoming *i);
 /*
- * Envelope, fsync, link, fsync of the folder, then the wake mark of the account: 0 means that 250 may
- * be said. A mark that cannot be made is no failure: the message is in the queue.
+ * Envelope, fsync, link, fsync of the folder, then the wake mark of the account: 0 means that 250
+ * may be said. A mark that cannot be made is no failure: the message is in the queue.
  */
 must_use int incoming_commit(
     struct incoming *i, const struct envelope *e, int wake_fd, struct span account);

@@ -39,7 +39,9 @@ static int insert_message(struct queue *q, const struct queue_message *m, int64_
 static int end_transaction(struct queue *q, int error);
 static void remove_file(struct queue *q, struct span id);
 
-/* Messages without their database were lost by somebody else: the sweep must not finish them off. */
+/*
+ * Messages without their database were lost by somebody else: the sweep must not finish them off.
+ */
 static int found_file(const char *name, void *context)
 {
 	(void)name;
@@ -85,7 +87,9 @@ void queue_close(struct queue *q)
 	free(q);
 }
 
-/* -- records ------------------------------------------------------------------------------------ */
+/*
+ * -- records ------------------------------------------------------------------------------------
+ */
 
 static struct span message_key(struct str *key, struct span id)
 {
@@ -178,7 +182,9 @@ static int end_transaction(struct queue *q, int error)
 	return error;
 }
 
-/* -- schedule ----------------------------------------------------------------------------------- */
+/*
+ * -- schedule -----------------------------------------------------------------------------------
+ */
 
 static int load_buckets(struct queue *q, struct str *value)
 {
@@ -267,7 +273,9 @@ static int remove_buckets(struct queue *q, const uint32_t *minutes, size_t count
 	return end_transaction(q, error);
 }
 
-/* -- taking in ---------------------------------------------------------------------------------- */
+/*
+ * -- taking in ----------------------------------------------------------------------------------
+ */
 
 static int insert_message(struct queue *q, const struct queue_message *m, int64_t due_s,
     const struct envelope_recipient *recipients)
@@ -350,7 +358,9 @@ int queue_take_in(struct queue *q, int incoming_fd, struct span account, const c
 	return folder_sync(incoming_fd);
 }
 
-/* -- notices ------------------------------------------------------------------------------------ */
+/*
+ * -- notices ------------------------------------------------------------------------------------
+ */
 
 /* Inside a transaction: the notice is made, what is finished goes; *ret_last: the message went. */
 static int clear_notices(
@@ -407,7 +417,9 @@ int queue_add_notice(struct queue *q, struct span account, struct span address, 
 	};
 	struct envelope_recipient reader = {.address = address, .notify = NOTIFY_NEVER};
 	bool last = false;
-	/* an error leaves the file to queue_sweep(): after a failed commit the record may be there */
+	/*
+	 * an error leaves the file to queue_sweep(): after a failed commit the record may be there
+	 */
 	error = db_begin(q->db);
 	if (error)
 		return error;
@@ -439,7 +451,9 @@ static void remove_file(struct queue *q, struct span id)
 	(void)unlinkat(q->messages_fd, name.data, 0); /* see above */
 }
 
-/* -- reading ------------------------------------------------------------------------------------ */
+/*
+ * -- reading ------------------------------------------------------------------------------------
+ */
 
 int queue_message(struct queue *q, struct span id, struct arena *a, struct queue_message *ret)
 {
@@ -549,7 +563,9 @@ int queue_due(struct queue *q, int64_t now_s, size_t max,
 	return 0;
 }
 
-/* -- attempts and results ----------------------------------------------------------------------- */
+/*
+ * -- attempts and results -----------------------------------------------------------------------
+ */
 
 int queue_register_attempts(
     struct queue *q, const struct queue_recipient *recipients, const int64_t *next_s, size_t count)
@@ -605,7 +621,9 @@ int queue_record_result(struct queue *q, struct span id, uint32_t number, enum q
 	return error;
 }
 
-/* -- everything --------------------------------------------------------------------------------- */
+/*
+ * -- everything ---------------------------------------------------------------------------------
+ */
 
 struct each {
 	struct queue *queue;

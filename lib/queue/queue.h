@@ -2,19 +2,19 @@
 #define POSTERN_QUEUE_QUEUE_H
 /*
  * The queue: queue/queue.tdb (one record per message and per recipient, and the schedule) and
- * queue/msg/ID (one immutable file per message, the one that came in). Used by the queue-runner, which
- * holds queue/lock, and by `postern queue`; every change is one synced transaction.
+ * queue/msg/ID (one immutable file per message, the one that came in). Used by the queue-runner,
+ * which holds queue/lock, and by `postern queue`; every change is one synced transaction.
  *
  * Records:
- *	m:ID         the message: account, sender, flags, where in msg/ID the text is, recipients left
- *	r:ID:N       the recipient: address, attempts so far, next attempt, notice due, last attempts
+ *	m:ID         the message: account, sender, flags, where in msg/ID the text is, recipients
+ *	r:ID:N       the recipient: address, attempts so far and the next, notice due, last ones
  *	d:MINUTE     recipients due in that minute: a run reads only what is due
  *	buckets      the minutes that have a record, sorted
  *
  * States that a crash can leave, and who repairs them:
  *	incoming/A/ID and msg/ID, no m:ID    take-in was cut short: queue_take_in() again goes on
  *	incoming/A/ID and m:ID               likewise: the incoming name is removed, nothing doubles
- *	msg/ID, no m:ID and no incoming/A/ID finished, the file not yet removed: queue_sweep() does it
+ *	msg/ID, no m:ID and no incoming/A/ID finished, the file not removed: queue_sweep() does it
  *	m:ID, attempt registered, no result  the attempt is lost, the next one comes by schedule
  *	r:ID:N with a notice due             the notice (DSN) is made by the next run
  */
@@ -64,8 +64,8 @@ struct queue_recipient {
 
 struct queue;
 /*
- * queue_dirfd: queue/, kept open by the caller. -ENOENT, -EBUSY, -EUCLEAN: damaged, or to be created
- * while msg/ has files, which means that it was lost.
+ * queue_dirfd: queue/, kept open by the caller. -ENOENT, -EBUSY, -EUCLEAN: damaged, or to be
+ * created while msg/ has files, which means that it was lost.
  */
 must_use int queue_open(int queue_dirfd, bool create, struct queue **ret);
 void queue_close(struct queue *q);
@@ -81,8 +81,9 @@ must_use int queue_read_incoming(struct queue *q, int incoming_fd, const char *i
 must_use int queue_take_in(struct queue *q, int incoming_fd, struct span account, const char *id,
     const struct envelope *e, uint64_t offset, uint64_t bytes);
 /*
- * Adds our own notice: writes msg/ID, and in one transaction adds it and clears the notices of these
- * recipients of message `about` (removing those that are finished). address: of the notice's reader.
+ * Adds our own notice: writes msg/ID, and in one transaction adds it and clears the notices of
+ * these recipients of message `about` (removing those that are finished). address: of the notice's
+ * reader.
  */
 must_use int queue_add_notice(struct queue *q, struct span account, struct span address,
     struct span text, bool smtputf8, int64_t now_s, const struct queue_recipient *about,
@@ -98,12 +99,15 @@ must_use int queue_message_open(struct queue *q, struct span id, int *ret_fd);
 
 /*
  * Recipients whose time has come (or that have a notice due), oldest first, at most max, without
- * those for which skip() is true. *ret_next_s: when the next one after now_s is due, INT64_MAX: none.
+ * those for which skip() is true. *ret_next_s: when the next one after now_s is due, INT64_MAX:
+ * none.
  */
 must_use int queue_due(struct queue *q, int64_t now_s, size_t max,
     bool (*skip)(struct span id, uint32_t number, void *context), void *context, struct arena *a,
     struct queue_recipient **ret, size_t *ret_count, int64_t *ret_next_s);
-/* Before a worker starts: counts the attempt and sets next_attempt_s of each, in one transaction. */
+/*
+ * Before a worker starts: counts the attempt and sets next_attempt_s of each, in one transaction.
+ */
 must_use int queue_register_attempts(
     struct queue *q, const struct queue_recipient *recipients, const int64_t *next_s, size_t count);
 

@@ -1,9 +1,9 @@
 #ifndef POSTERN_RELAY_JOB_H
 #define POSTERN_RELAY_JOB_H
 /*
- * A job: messages for one next hop, done by one worker process, which reports each recipient's result
- * through a pipe as it comes. The worker is forked from the runner, so it has the job in memory; it
- * cages itself before it meets the message or the network, and dies with the runner.
+ * A job: messages for one next hop, done by one worker process, which reports each recipient's
+ * result through a pipe as it comes. The worker is forked from the runner, so it has the job in
+ * memory; it cages itself before it meets the message or the network, and dies with the runner.
  */
 #include "conf/paths.h"
 #include "relay/plan.h"

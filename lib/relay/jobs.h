@@ -2,8 +2,8 @@
 #define POSTERN_RELAY_JOBS_H
 /*
  * The jobs of a run, waiting and running, and which recipients are in hand. A next hop has room for
- * so many waiting jobs; recipients beyond are put off, unregistered, until the hop has drained. So a
- * slow hop never holds up another, however much waits for it.
+ * so many waiting jobs; recipients beyond are put off, unregistered, until the hop has drained. So
+ * a slow hop never holds up another, however much waits for it.
  */
 #include "relay/job.h"
 

@@ -102,8 +102,7 @@ static int send_one(const struct notice_context *c, const struct queue_message *
 	if (!error)
 		error = read_returned(c, m, full, &returned);
 	if (error == -ENOENT)
-		error =
-		    0; /* the message is lost; that it was not delivered must be said all the same */
+		error = 0; /* it is lost; that it was not delivered must be said all the same */
 	if (error)
 		return error;
 	char boundary[BOUNDARY_CHARS + 1];

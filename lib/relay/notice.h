@@ -1,9 +1,9 @@
 #ifndef POSTERN_RELAY_NOTICE_H
 #define POSTERN_RELAY_NOTICE_H
 /*
- * From the result of an attempt to what the sender is told: gives up what is too old, decides whether
- * a notice (DSN) is due, makes it. A notice goes to the message's sender, who is local, through the
- * queue; about a notice there is none, only the postmaster's copy.
+ * From the result of an attempt to what the sender is told: gives up what is too old, decides
+ * whether a notice (DSN) is due, makes it. A notice goes to the message's sender, who is local,
+ * through the queue; about a notice there is none, only the postmaster's copy.
  */
 #include "conf/config.h"
 #include "queue/queue.h"

@@ -80,7 +80,9 @@ static int check_text(int fd, uint64_t offset, uint64_t bytes)
 	return error || !(seen.bare || seen.nul) ? error : -EINVAL;
 }
 
-/* Is the message what this account's session may have committed? *ret_why: the objection, or NULL. */
+/*
+ * Is the message what this account's session may have committed? *ret_why: the objection, or NULL.
+ */
 static int examine(struct pickup *i, const struct envelope *e, int fd, uint64_t offset,
     uint64_t bytes, const char **ret_why)
 {

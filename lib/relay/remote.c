@@ -46,7 +46,9 @@ static struct queue_attempt failure(struct span host, struct span text)
 	return (struct queue_attempt){.host = host, .enhanced = SPAN("4.4.1"), .text = text};
 }
 
-/* -- connecting --------------------------------------------------------------------------------- */
+/*
+ * -- connecting ---------------------------------------------------------------------------------
+ */
 
 static int connect_to(const struct sockaddr_storage *to, int *ret_fd)
 {
@@ -213,7 +215,9 @@ static int open_session(struct worker *w, struct dns *dns, const struct peer *p,
 	return -EIO;
 }
 
-/* -- sending ------------------------------------------------------------------------------------ */
+/*
+ * -- sending ------------------------------------------------------------------------------------
+ */
 
 struct message_reader {
 	int fd;

@@ -105,7 +105,9 @@ int runner_run(const struct runner_options *o)
 	return error == -ENOENT ? EX_CONFIG : EX_TEMPFAIL;
 }
 
-/* -- begin and end ------------------------------------------------------------------------------ */
+/*
+ * -- begin and end ------------------------------------------------------------------------------
+ */
 
 static int take_lock(struct runner *r)
 {
@@ -169,9 +171,13 @@ static void teardown(struct runner *r)
 	close_fd(&r->state_fd);
 }
 
-/* -- one pass ----------------------------------------------------------------------------------- */
+/*
+ * -- one pass -----------------------------------------------------------------------------------
+ */
 
-/* The configuration as it is now: each attempt is planned by what the administrator last applied. */
+/*
+ * The configuration as it is now: each attempt is planned by what the administrator last applied.
+ */
 static int load_config(struct runner *r)
 {
 	int fd cleanup(close_fd) = -1;
@@ -205,7 +211,9 @@ static int pass(struct runner *r)
 	return error;
 }
 
-/* -- planning ----------------------------------------------------------------------------------- */
+/*
+ * -- planning -----------------------------------------------------------------------------------
+ */
 
 static bool is_in_hand(struct span id, uint32_t number, void *context)
 {
@@ -366,7 +374,9 @@ static int plan_due(struct runner *r)
 	return error ? error : send_notices(r, notices, noticed);
 }
 
-/* -- workers ------------------------------------------------------------------------------------ */
+/*
+ * -- workers ------------------------------------------------------------------------------------
+ */
 
 /* For the worker. One that is lost stays -1: reading it fails there, and holds up no other mail. */
 static int open_messages(struct runner *r, struct job *j)
@@ -524,7 +534,9 @@ static void finish_job(struct runner *r, struct job *j)
 	r->plan = true; /* the notices are due */
 }
 
-/* -- waiting ------------------------------------------------------------------------------------ */
+/*
+ * -- waiting ------------------------------------------------------------------------------------
+ */
 
 /* How long nothing can happen by itself, in ms; -1: for ever; -2: nothing to wait for, end. */
 static int idle_ms(const struct runner *r)

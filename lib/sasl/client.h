@@ -19,8 +19,8 @@ struct sasl_client_options {
 	unsigned offered;	 /* what the server announced */
 	bool offered_other_plus; /* and some name in -PLUS that is not one of ours */
 	/*
-	 * What the configuration allows; 0: all. PLAIN and LOGIN go out under verified TLS only, unless
-	 * nothing else is allowed: then the configuration is taken at its word.
+	 * What the configuration allows; 0: all. PLAIN and LOGIN go out under verified TLS only,
+	 * unless nothing else is allowed: then the configuration is taken at its word.
 	 */
 	unsigned allowed;
 	struct span nonce_for_tests;

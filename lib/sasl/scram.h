@@ -14,9 +14,10 @@ void scram_keys(enum hash h, struct span password, struct span salt, uint32_t it
 /* value of attr-val "X=value" at the front of *rest; moves behind its comma. */
 bool scram_attribute(struct span *rest, char letter, struct span *ret_value);
 /*
- * What stands behind the attributes that a message must have: extensions = attr-val *("," attr-val),
- * where attr-val = ALPHA "=" value. RFC 5802 §5.1: letters that it gives a meaning are no extensions,
- * and one with "m" must fail. `rest` is what scram_attribute() left of `message`; empty: none.
+ * What stands behind the attributes that a message must have: extensions = attr-val *(","
+ * attr-val), where attr-val = ALPHA "=" value. RFC 5802 §5.1: letters that it gives a meaning are
+ * no extensions, and one with "m" must fail. `rest` is what scram_attribute() left of `message`;
+ * empty: none.
  */
 enum scram_extensions {
 	SCRAM_EXTENSIONS_GOOD,

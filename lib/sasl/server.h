@@ -57,22 +57,23 @@ struct sasl_credentials {
 };
 struct sasl_lookup {
 	/*
-	 * Credentials of the user (raw bytes of the client; normalising is the lookup's work) for one
-	 * hash; HASH_MD5 is CRAM-MD5's: stored_key is cram_md5_key() of the password. 0 also for
-	 * unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8; other errors mean "our own
-	 * failure". Results live in the arena, verifiers are wiped there.
+	 * Credentials of the user (raw bytes of the client; normalising is the lookup's work) for
+	 * one hash; HASH_MD5 is CRAM-MD5's: stored_key is cram_md5_key() of the password. 0 also
+	 * for unknown users (fake salt, no verifiers); -EILSEQ name not UTF-8; other errors mean
+	 * "our own failure". Results live in the arena, verifiers are wiped there.
 	 */
 	int (*credentials)(void *context, struct span user, enum hash h, struct arena *arena,
 	    struct sasl_credentials *ret);
 	/*
-	 * EXTERNAL, and the authzid of any mechanism: may `account` act as this address (not empty)?
-	 * 0 with the canonical address in the arena; -EACCES whether the address exists or not.
+	 * EXTERNAL, and the authzid of any mechanism: may `account` act as this address (not
+	 * empty)? 0 with the canonical address in the arena; -EACCES whether the address exists or
+	 * not.
 	 */
 	int (*may_act_as)(void *context, struct span account, struct span address,
 	    struct arena *arena, struct span *ret_address);
 	/*
-	 * A password was proven, or was not (nobody's never is): may the client be told? Asked once in
-	 * an exchange, before a byte of the answer. Other than 0: SASL_UNAVAILABLE, whatever the
+	 * A password was proven, or was not (nobody's never is): may the client be told? Asked once
+	 * in an exchange, before a byte of the answer. Other than 0: SASL_UNAVAILABLE, whatever the
 	 * verdict. NULL: always.
 	 */
 	int (*verdict)(void *context, bool good);
@@ -129,8 +130,8 @@ void sasl_server_free(struct sasl_server *s); /* NULL is fine; wipes secrets */
 enum sasl_outcome sasl_server_step(
     struct sasl_server *s, struct span response, struct str *challenge);
 /*
- * What an exchange comes to whose client broke off, said nonsense or is gone: the failure that it was
- * told already (SCRAM's "e=…"), or SASL_MALFORMED.
+ * What an exchange comes to whose client broke off, said nonsense or is gone: the failure that it
+ * was told already (SCRAM's "e=…"), or SASL_MALFORMED.
  */
 enum sasl_outcome sasl_server_abandoned(const struct sasl_server *s);
 const struct sasl_result *sasl_server_result(const struct sasl_server *s);

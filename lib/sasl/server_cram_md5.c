@@ -1,6 +1,7 @@
 /*
- * CRAM-MD5 (RFC 2195): the server's challenge, then "user SP hex(HMAC-MD5(password, challenge))". The
- * server keeps an equivalent of the password (crypto/crypto.h), so it is for accounts that insist.
+ * CRAM-MD5 (RFC 2195): the server's challenge, then "user SP hex(HMAC-MD5(password, challenge))".
+ * The server keeps an equivalent of the password (crypto/crypto.h), so it is for accounts that
+ * insist.
  */
 #include "base/encode.h"
 #include "sasl/server_steps.h"

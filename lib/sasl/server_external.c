@@ -1,4 +1,6 @@
-/* EXTERNAL (RFC 4422 appendix A): the proven TLS key says who, the response says as which address. */
+/*
+ * EXTERNAL (RFC 4422 appendix A): the proven TLS key says who, the response says as which address.
+ */
 #include "sasl/server_steps.h"
 
 enum sasl_outcome sasl_external_step(

@@ -1,10 +1,10 @@
 /*
  * SCRAM (RFC 5802, RFC 7677), the server's side:
  *
- *	C: n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL                  gs2-header, client-first-message-bare
+ *	C: n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL             gs2-header, client-first-message-bare
  *	S: r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=…,i=16384
  *	C: c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=…
- *	S: v=…                                                   or e=…
+ *	S: v=…                                              or e=…
  *	C: (empty)
  *
  * The AuthMessage is made of the client's bytes as they came; only the look-up normalises the name.

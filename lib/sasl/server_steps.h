@@ -35,8 +35,8 @@ enum sasl_outcome sasl_scram_abandoned(const struct sasl_server *s);
 /* Fills s->credentials. SASL_CONTINUE: go on, also for unknown users; else the outcome. */
 enum sasl_outcome sasl_find_credentials(struct sasl_server *s, struct span authcid, enum hash h);
 /*
- * The end of a password's exchange: `proven` is the verifier that fits, or NULL. May it be told, is it
- * somebody's, and may they act as authzid (empty: as themselves)?
+ * The end of a password's exchange: `proven` is the verifier that fits, or NULL. May it be told, is
+ * it somebody's, and may they act as authzid (empty: as themselves)?
  */
 enum sasl_outcome sasl_conclude(
     struct sasl_server *s, const struct sasl_verifier *proven, struct span authzid);

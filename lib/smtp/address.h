@@ -1,8 +1,8 @@
 #ifndef POSTERN_SMTP_ADDRESS_H
 #define POSTERN_SMTP_ADDRESS_H
 /*
- * Mailboxes and paths as SMTP writes them (RFC 5321 §4.1.2, §4.1.3; UTF-8: RFC 6531 §3.3), and xtext
- * (RFC 3461 §4). Not the addresses of message headers: those are mime/'s.
+ * Mailboxes and paths as SMTP writes them (RFC 5321 §4.1.2, §4.1.3; UTF-8: RFC 6531 §3.3), and
+ * xtext (RFC 3461 §4). Not the addresses of message headers: those are mime/'s.
  */
 #include "base/arena.h"
 #include "base/str.h"

@@ -5,9 +5,9 @@
 
 /*
  * Reads one reply, all its lines. 0 with code, enhanced and text in *ret, and result by the code:
- * 2xx and 3xx OK, 4xx TRANSIENT, 5xx PERMANENT, 421 SESSION. -EPROTO: no reply at all, or over a limit;
- * -EPIPE: end of input; -ETIMEDOUT and other errors of the stream. Lines other than the first are
- * handed to each_line, where there is one (EHLO's keywords).
+ * 2xx and 3xx OK, 4xx TRANSIENT, 5xx PERMANENT, 421 SESSION. -EPROTO: no reply at all, or over a
+ * limit; -EPIPE: end of input; -ETIMEDOUT and other errors of the stream. Lines other than the
+ * first are handed to each_line, where there is one (EHLO's keywords).
  */
 must_use int smtp_answer_read(struct stream *s, struct smtp_outcome *ret,
     void (*each_line)(void *context, struct span line), void *context);

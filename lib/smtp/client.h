@@ -6,9 +6,9 @@
  *
  *	c = smtp_client_new(stream, &options);
  *	smtp_client_greet(c, &outcome)           greeting and EHLO (HELO where EHLO is refused)
- *	smtp_client_starttls(c, &outcome)        0: take the channel out of the stream (stream_swap()
- *	                                         fails if bytes wait behind the reply), tls_connect(),
- *	                                         put tls_channel() in, then …
+ *	smtp_client_starttls(c, &outcome)        0: take the channel out of the stream
+ *	                                         (stream_swap() fails if bytes wait behind the
+ *	                                         reply), tls_connect(), put tls_channel() in, …
  *	smtp_client_hello(c, &outcome)           … EHLO again: nothing learnt before TLS is kept
  *	smtp_client_auth(c, &sasl_options, &outcome)
  *	smtp_client_send(c, &message, outcomes)  as often as wanted
@@ -25,10 +25,10 @@
 /* Whose fault: spec-wise only answers to MAIL, RCPT and the data decide about a message. */
 enum smtp_result {
 	SMTP_RESULT_OK,
-	SMTP_RESULT_TRANSIENT, /* 4xx to MAIL, RCPT, DATA or its end: try this message again later */
+	SMTP_RESULT_TRANSIENT, /* 4xx to MAIL, RCPT, DATA or its end: try this message again */
 	SMTP_RESULT_PERMANENT, /* 5xx to those, or the server cannot take such a message at all */
-	SMTP_RESULT_SESSION, /* connection, greeting, EHLO, STARTTLS, AUTH, 421, timeout, nonsense: says
-				* nothing about the message */
+	SMTP_RESULT_SESSION, /* connection, greeting, EHLO, STARTTLS, AUTH, 421, timeout, nonsense:
+				* says nothing about the message */
 };
 
 enum {
@@ -41,7 +41,9 @@ struct smtp_outcome {
 	enum smtp_result result;
 	unsigned code; /* of the reply; 0: there was none, text says what happened */
 	char enhanced[SMTP_ENHANCED_MAX_BYTES]; /* "5.1.1"; "" : none given */
-	/* Printable ASCII and valid UTF-8, lines joined by LF; cut at its maximum, NUL-terminated. */
+	/*
+	 * Printable ASCII and valid UTF-8, lines joined by LF; cut at its maximum, NUL-terminated.
+	 */
 	char text[SMTP_ANSWER_TEXT_MAX_BYTES + 1];
 };
 
@@ -91,9 +93,9 @@ struct smtp_message {
 };
 /*
  * One transaction, pipelined where offered. outcomes has an entry per recipient, all of which are
- * set. A bare CR or LF in the message, or a failing read, drops the connection before the end of data
- * and is SMTP_RESULT_PERMANENT (5.6.0), respectively SMTP_RESULT_TRANSIENT (4.3.0), with code 0.
- * 0: the session can go on (the outcomes may be bad); -EIO: it is over.
+ * set. A bare CR or LF in the message, or a failing read, drops the connection before the end of
+ * data and is SMTP_RESULT_PERMANENT (5.6.0), respectively SMTP_RESULT_TRANSIENT (4.3.0), with
+ * code 0. Answers 0: the session can go on (the outcomes may be bad); -EIO: it is over.
  */
 must_use int smtp_client_send(
     struct smtp_client *c, const struct smtp_message *m, struct smtp_outcome *outcomes);

@@ -11,8 +11,9 @@
 
 enum {
 	/*
-	 * RFC 5321 §4.5.3.1.4 wants 512 and more for extensions: MAIL +26 (RFC 1870), +17 (RFC 6152),
-	 * +10 (RFC 6531), +500 (RFC 4954), DSN 100 and 500 (RFC 3461). Longer: 500 5.5.2.
+	 * RFC 5321 §4.5.3.1.4 wants 512 and more for extensions: MAIL +26 (RFC 1870), +17
+	 * (RFC 6152), +10 (RFC 6531), +500 (RFC 4954), DSN 100 and 500 (RFC 3461). Longer: 500
+	 * 5.5.2.
 	 */
 	SMTP_COMMAND_MAX_BYTES = 4096,
 	/* RFC 4954 §4: base64 lines of an authentication. Longer: 500 5.5.6. */
@@ -51,9 +52,15 @@ enum smtp_notify {
 
 struct smtp_command {
 	enum smtp_verb verb;
-	/* EHLO, HELO: the name; AUTH: the mechanism; VRFY, EXPN, HELP, NOOP: what was said, if anything */
+	/*
+	 * EHLO, HELO: the name; AUTH: the mechanism; VRFY, EXPN, HELP, NOOP: what was said, if
+	 * anything
+	 */
 	struct span argument;
-	/* AUTH: base64 of the initial response; unset: none; "=" comes as set and empty (RFC 4954 §4) */
+	/*
+	 * AUTH: base64 of the initial response; unset: none; "=" comes as set and empty
+	 * (RFC 4954 §4)
+	 */
 	struct span initial_response;
 	/* MAIL, RCPT */
 	struct smtp_path path;

@@ -3,16 +3,16 @@
 /*
  * The text between DATA and its end (RFC 5321 §4.5.2), both directions, in pieces of any size.
  *
- * The end of data is CR LF "." CR LF and nothing else. A bare CR or a bare LF, wherever it stands, is
- * counted and never taken for a line end: a message with one is to be refused after its end was
+ * The end of data is CR LF "." CR LF and nothing else. A bare CR or a bare LF, wherever it stands,
+ * is counted and never taken for a line end: a message with one is to be refused after its end was
  * read, so that no two programs can disagree about where it ends.
  */
 #include "base/span.h"
 
 enum {
 	/*
-	 * RFC 5321 §4.5.3.1.6 has 1000 with CRLF. Longer lines exist, break nothing here (nothing is
-	 * buffered by line) and are taken up to this.
+	 * RFC 5321 §4.5.3.1.6 has 1000 with CRLF. Longer lines exist, break nothing here (nothing
+	 * is buffered by line) and are taken up to this.
 	 */
 	SMTP_TEXT_LINE_MAX_BYTES = 65536,
 };
@@ -59,7 +59,9 @@ struct smtp_stuffer {
 };
 must_use int smtp_stuff(struct smtp_stuffer *s, struct span input,
     void (*sink)(void *context, struct span bytes), void *context);
-/* What ends the data: ".\r\n", with a CRLF before it where the text did not end in one. -EBADMSG. */
+/*
+ * What ends the data: ".\r\n", with a CRLF before it where the text did not end in one. -EBADMSG.
+ */
 must_use int smtp_stuff_end(
     struct smtp_stuffer *s, void (*sink)(void *context, struct span bytes), void *context);
 #endif

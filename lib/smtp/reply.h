@@ -1,11 +1,11 @@
 #ifndef POSTERN_SMTP_REPLY_H
 #define POSTERN_SMTP_REPLY_H
 /*
- * Replies of an SMTP server (RFC 5321 §4.2) with enhanced status codes (RFC 2034, RFC 3463), and the
- * answer to EHLO. Every reply leaves through these functions, so that none can be malformed: a
+ * Replies of an SMTP server (RFC 5321 §4.2) with enhanced status codes (RFC 2034, RFC 3463), and
+ * the answer to EHLO. Every reply leaves through these functions, so that none can be malformed: a
  * character that is not printable ASCII becomes "?", a line feed in the text begins another line of
- * the reply, and a line is cut at SMTP_REPLY_LINE_MAX_BYTES (§4.5.3.1.5). Nothing is flushed: the stream does that
- * before it must wait for input.
+ * the reply, and a line is cut at SMTP_REPLY_LINE_MAX_BYTES (§4.5.3.1.5). Nothing is flushed: the
+ * stream does that before it must wait for input.
  */
 #include "io/stream.h"
 
@@ -39,7 +39,9 @@ enum smtp_extension {
 	SMTP_STARTTLS = 1 << 7,		   /* RFC 3207 */
 	SMTP_AUTH = 1 << 8,		   /* RFC 4954 */
 };
-/* What this server does, on every connection; STARTTLS and AUTH are added where they may be used. */
+/*
+ * What this server does, on every connection; STARTTLS and AUTH are added where they may be used.
+ */
 enum {
 	SMTP_SERVER_EXTENSIONS = SMTP_PIPELINING | SMTP_SIZE | SMTP_8BITMIME | SMTP_SMTPUTF8 |
 				 SMTP_ENHANCEDSTATUSCODES | SMTP_CHUNKING

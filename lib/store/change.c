@@ -189,7 +189,9 @@ static bool was_told(const struct view *v, uint64_t modseq)
 	return false;
 }
 
-/* The next view_sync() leaves these changes out, but for messages whose last change was not told. */
+/*
+ * The next view_sync() leaves these changes out, but for messages whose last change was not told.
+ */
 static void keep_silent(struct view *v, uint64_t modseq, const struct id_list *unseen_news)
 {
 	ARRAY_ROOM(v->silent_modseqs, v->silent_count, v->silent_allocated);

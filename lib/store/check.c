@@ -211,7 +211,9 @@ static int check_files(struct check *c, struct store_check_result *result)
 	return 0;
 }
 
-/* Files that nothing refers to: what a crash between link and commit, or commit and unlink, leaves. */
+/*
+ * Files that nothing refers to: what a crash between link and commit, or commit and unlink, leaves.
+ */
 static int check_folder(struct check *c, unsigned folder, struct store_check_result *result)
 {
 	char name[FOLDER_NAME_CHARS];

@@ -13,7 +13,7 @@
  * A message comes in. The order, and what a crash leaves after each step:
  *  1. an unnamed file in msg/XX/ (O_TMPFILE), written piece by piece      nothing
  *  2. fsync of the file                                                   nothing
- *  3. link as msg/XX/SERIAL                                               an unreferenced file, or none
+ *  3. link as msg/XX/SERIAL                                               none, or as after 4.
  *  4. fsync of msg/XX/ (and of msg/, while the folder is new)             an unreferenced file
  *  5. one transaction: references, page, mailbox, counters                the message
  *  6. changes is written, the summary goes to the cache                   the message
@@ -75,8 +75,8 @@ static int open_folder(struct store *s, struct draft *d, uint64_t next_serial)
 	if (error == -ENOENT)
 		error = folder_make(s->message_dirfd, name, 0700, &d->dirfd);
 	/*
-	 * Another process may have made it a moment ago and not synced msg/ yet. Where a message has
-	 * been committed, somebody has.
+	 * Another process may have made it a moment ago and not synced msg/ yet. Where a message
+	 * has been committed, somebody has.
 	 */
 	if (error == 0)
 		d->folder_fresh = !references_know_folder(s, next_serial, d->folder);

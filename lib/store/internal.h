@@ -15,10 +15,10 @@
  * an account moves to another kind of machine by export. All structures are free of padding, and
  * everything read is checked: -EUCLEAN, never a crash.
  *
- * A page covers the UIDs from its base up to the next page's base. The base never changes, UIDs only
- * grow, and an empty page is deleted; so pages are never split, merged or reordered, and a page whose
- * modseq is as it was is unchanged. The directory repeats of each page what SELECT wants to know: a
- * page without gaps (count = last − first + 1) need not be read for that.
+ * A page covers the UIDs from its base up to the next page's base. The base never changes, UIDs
+ * only grow, and an empty page is deleted; so pages are never split, merged or reordered, and a
+ * page whose modseq is as it was is unchanged. The directory repeats of each page what SELECT wants
+ * to know: a page without gaps (count = last − first + 1) need not be read for that.
  *
  * Message ids are serial << 8 | folder. The serial is a counter and not random, so that messages of
  * one time share a reference page and a folder of files. Two sessions may pick the same serial: the
@@ -215,8 +215,8 @@ static inline uint64_t id_serial(uint64_t id)
 }
 
 /*
- * cache.c: the record "S" id in cache.tdb: u32 checksum, then the summary. Whatever goes wrong there
- * is nobody's business but the reader's, who computes it again.
+ * cache.c: the record "S" id in cache.tdb: u32 checksum, then the summary. Whatever goes wrong
+ * there is nobody's business but the reader's, who computes it again.
  */
 void cache_put(struct store *s, uint64_t id, struct span summary);
 must_use int cache_get(

@@ -59,7 +59,10 @@ must_use int store_list(
     struct store *s, struct arena *a, struct mailbox_info **ret, size_t *ret_count);
 must_use int store_status(
     struct store *s, struct span name, struct arena *a, struct mailbox_info *ret); /* -ENOENT */
-/* -EEXIST, -EINVAL (name), -ENOTUNIQ (special use is taken), -ENOSPC (limit). Missing parents are made. */
+/*
+ * -EEXIST, -EINVAL (name), -ENOTUNIQ (special use is taken), -ENOSPC (limit). Missing parents are
+ * made.
+ */
 must_use int store_create(struct store *s, struct span name, enum special_use use);
 must_use int store_delete(struct store *s, struct span name); /* -ENOENT, -EPERM (INBOX) */
 /* With children. INBOX: its messages move to a new mailbox (RFC 3501 §6.3.5). */
@@ -82,8 +85,8 @@ struct append_item {
 	int16_t zone_minutes;	 /* offset of the date as it was given */
 };
 /* All or none (MULTIAPPEND later), files synced and linked first. Computes the cache entry too.
- * -ENOENT mailbox, -EDQUOT, -ENOSPC, -EINVAL (keyword). Then, too, the drafts are used up: a file that
- * had a name and lost it cannot be linked again. *ret_first_uid…: the uids are consecutive. */
+ * -ENOENT mailbox, -EDQUOT, -ENOSPC, -EINVAL (keyword). Then, too, the drafts are used up: a file
+ * that had a name and lost it cannot be linked again. *ret_first_uid…: the uids are consecutive. */
 must_use int store_append(struct store *s, struct span mailbox, const struct append_item *items,
     size_t count, uint32_t *ret_uid_validity, uint32_t *ret_first_uid);
 /* Quota of the account, 0: none. */
@@ -118,17 +121,19 @@ struct message_info {
 	uint32_t size; /* RFC822.SIZE */
 	uint64_t id;   /* of the message file */
 };
-/* Calls fn for each message of the view whose uid is in [first, last], in order, reading whole pages.
- * No lock is held while fn runs. fn returning non-zero ends it and is the answer. Messages expunged
- * by others since the last sync are skipped. */
+/*
+ * Calls fn for each message of the view whose uid is in [first, last], in order, reading whole
+ * pages. No lock is held while fn runs. fn returning non-zero ends it and is the answer. Messages
+ * expunged by others since the last sync are skipped.
+ */
 must_use int view_each(struct view *v, uint32_t first_uid, uint32_t last_uid,
     int (*fn)(const struct message_info *m, void *context), void *context);
 must_use int view_message(struct view *v, uint32_t uid, struct message_info *ret); /* -ENOENT */
 
 /*
  * What happened since the last sync; expunges only when allowed. The view has changed already when
- * the first of these is called. Told in this order: expunged, from the highest sequence number down,
- * so that each number is right when it is told; exists; keywords; changed. Each may be NULL.
+ * the first of these is called. Told in this order: expunged, from the highest sequence number
+ * down, so that each number is right when it is told; exists; keywords; changed. Each may be NULL.
  */
 struct view_changes {
 	void (*expunged)(void *context, uint32_t sequence, uint32_t uid);
@@ -159,8 +164,10 @@ struct flags_change {
 	size_t keyword_count;
 	uint64_t unchanged_since; /* UINT64_MAX: no condition */
 };
-/* One transaction. Own changes are told by the next view_sync unless silent. *ret_modified: UIDs that
- * failed unchanged_since, in the arena. */
+/*
+ * One transaction. Own changes are told by the next view_sync unless silent. *ret_modified: UIDs
+ * that failed unchanged_since, in the arena.
+ */
 must_use int view_store_flags(struct view *v, struct uid_set uids,
     const struct flags_change *change, bool silent, struct arena *a, struct uid_set *ret_modified);
 /* -EROFS for a read-only view, here and in all changes.
@@ -182,7 +189,7 @@ must_use int store_summary(struct store *s, uint64_t message_id, struct arena *a
 struct store_check {
 	void (*problem)(void *context, struct span text); /* may be NULL */
 	void *context;
-	int file_age_s; /* younger unreferenced files are not counted: they may be on their way in */
+	int file_age_s; /* younger unreferenced files, on their way in perhaps, do not count */
 };
 struct store_check_result {
 	uint64_t unreferenced_files; /* what a crash may leave; not a problem */

@@ -4,8 +4,8 @@
 #include "store/internal.h"
 
 /*
- * Summaries of messages (mime/summary.h): made while a message comes in, kept in cache.tdb. One that
- * is missing, half-written or of another version is made again from the file.
+ * Summaries of messages (mime/summary.h): made while a message comes in, kept in cache.tdb. One
+ * that is missing, half-written or of another version is made again from the file.
  */
 
 enum { READ_BYTES = 64 * 1024 };

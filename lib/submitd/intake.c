@@ -81,7 +81,10 @@ int intake_commit(struct intake *i, const char **ret_id, uint64_t *ret_bytes,
 	smtp_text_end(&i->text);
 	judge_text(i);
 	if (i->in_header && !i->refusal.code) {
-		/* No empty line: all of it is header, and whatever comes behind must not fuse with it. */
+		/*
+		 * No empty line: all of it is header, and whatever comes behind must not fuse with
+		 * it.
+		 */
 		end_header(i);
 	}
 	if (!i->refusal.code) {
@@ -198,7 +201,8 @@ static void end_header(struct intake *i)
 
 /*
  * RFC 5321 §4.4. "from" is ourselves too: name and address of the client are nobody's business. The
- * protocol's name as RFC 3848 and RFC 6531 §4.3 register it; a TLS key authenticates as well as AUTH.
+ * protocol's name as RFC 3848 and RFC 6531 §4.3 register it; a TLS key authenticates as well as
+ * AUTH.
  */
 static void put_received(struct intake *i, struct str *out)
 {

@@ -1,11 +1,11 @@
 #ifndef POSTERN_SUBMITD_INTAKE_H
 #define POSTERN_SUBMITD_INTAKE_H
 /*
- * A message on its way from the client into the queue, as a stream. The header section alone is held
- * in memory (up to INTAKE_HEADER_MAX_BYTES): checked by policy, then written with our trace field,
- * a Date and a Message-ID where missing (RFC 6409 §8.2, §8.3), and without Bcc, Resent-Bcc and
- * Return-Path. The body passes through. The first failure sticks, frees the file at once, and the
- * rest of the message is read and thrown away.
+ * A message on its way from the client into the queue, as a stream. The header section alone is
+ * held in memory (up to INTAKE_HEADER_MAX_BYTES): checked by policy, then written with our trace
+ * field, a Date and a Message-ID where missing (RFC 6409 §8.2, §8.3), and without Bcc, Resent-Bcc
+ * and Return-Path. The body passes through. The first failure sticks, frees the file at once, and
+ * the rest of the message is read and thrown away.
  */
 #include "gate/handler.h"
 #include "smtp/data.h"

@@ -180,8 +180,8 @@ enum line_result server_read_line(struct server *v, size_t max, struct str *line
 }
 
 /*
- * Before each wait for input, in the middle of a line or chunk, too (stream_set_watch()): when to look
- * again at the latest. -ECANCELED: the client was told that it is over.
+ * Before each wait for input, in the middle of a line or chunk, too (stream_set_watch()): when to
+ * look again at the latest. -ECANCELED: the client was told that it is over.
  */
 static int look(void *context)
 {

@@ -36,13 +36,13 @@ void server_mistake(struct server *v, unsigned code, const char *enhanced, const
 /* 421 and the end (RFC 5321 §3.8). */
 void server_shut(struct server *v, const char *enhanced, const char *text);
 /*
- * Until input is there, at most timeout_ms: false when it is over, by time, by a lost connection, or
- * because the credential is no longer good; the client has been told then.
+ * Until input is there, at most timeout_ms: false when it is over, by time, by a lost connection,
+ * or because the credential is no longer good; the client has been told then.
  */
 bool server_wait(struct server *v, int timeout_ms);
 /*
- * Waits and reads a line. LINE_ERROR: it is over, as above, or the line took too long. A line is only
- * given to a caller while the credential is good.
+ * Waits and reads a line. LINE_ERROR: it is over, as above, or the line took too long. A line is
+ * only given to a caller while the credential is good.
  */
 enum line_result server_read_line(struct server *v, size_t max, struct str *line);
 /* 525 5.7.13 if the account is disabled (whatever the mode of its key). */

@@ -1,9 +1,9 @@
 #ifndef POSTERN_SUBMITD_TRANSACTION_H
 #define POSTERN_SUBMITD_TRANSACTION_H
 /*
- * All that is known of one message before it is queued: made by MAIL, freed as a whole by RSET, EHLO,
- * HELO, the end of data (taken or refused) and every failure. Nothing of a message lives elsewhere, so
- * nothing of it can survive into the next.
+ * All that is known of one message before it is queued: made by MAIL, freed as a whole by RSET,
+ * EHLO, HELO, the end of data (taken or refused) and every failure. Nothing of a message lives
+ * elsewhere, so nothing of it can survive into the next.
  */
 #include "queue/incoming.h"
 #include "smtp/command.h"

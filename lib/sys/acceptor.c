@@ -65,7 +65,9 @@ int acceptor_run(const struct acceptor *a, enum acceptor_outcome *ret)
 	return error;
 }
 
-/* -- begin -------------------------------------------------------------------------------------- */
+/*
+ * -- begin --------------------------------------------------------------------------------------
+ */
 
 static void on_signal(int number)
 {
@@ -122,7 +124,9 @@ static int setup(struct state *s)
 	return s->options->prepare();
 }
 
-/* -- the loop ----------------------------------------------------------------------------------- */
+/*
+ * -- the loop -----------------------------------------------------------------------------------
+ */
 
 static void reap(struct state *s)
 {

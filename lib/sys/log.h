@@ -23,10 +23,14 @@ enum { LOG_LINE_MAX_BYTES = 2000, LOG_CONTEXT_MAX_BYTES = 200 };
 void log_open(const char *program, bool use_stderr);
 /* One line; line ends and other control characters in it become blanks. Keeps errno. */
 void log_line(enum log_level level, const char *format, ...) printf_like(2, 3);
-/* What stands in every line after the program, e.g. "192.0.2.1 user@x"; copied, cut at the limit. */
+/*
+ * What stands in every line after the program, e.g. "192.0.2.1 user@x"; copied, cut at the limit.
+ */
 void log_set_context(struct span context);
 int log_fd(void); /* -1: none */
-/* Appends s with everything but printable ASCII and valid UTF-8 as \xNN, at most max bytes of it. */
+/*
+ * Appends s with everything but printable ASCII and valid UTF-8 as \xNN, at most max bytes of it.
+ */
 void log_quote(struct span s, size_t max, struct str *out);
 /* The same, and blanks, '<' and '>', too: for a value that stands without quotes, as an address. */
 void log_quote_word(struct span s, size_t max, struct str *out);

@@ -1,6 +1,6 @@
 /*
- * Each cage is a set of Landlock rules and a seccomp filter. Which calls are allowed, and why, is in
- * the tables of filters/make_filters.c, from which libseccomp makes the filters while Postern is
+ * Each cage is a set of Landlock rules and a seccomp filter. Which calls are allowed, and why, is
+ * in the tables of filters/make_filters.c, from which libseccomp makes the filters while Postern is
  * built: making them anew costs each login 0.5 ms, loading them 0.1.
  */
 #include "sys/sandbox.h"

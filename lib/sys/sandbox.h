@@ -1,10 +1,10 @@
 #ifndef POSTERN_SYS_SANDBOX_H
 #define POSTERN_SYS_SANDBOX_H
 /*
- * The cages (gate, session before and after the yes, worker), Landlock and seccomp, all in one file;
- * each hole with a comment naming the code that needs it. no_new_privs and PR_SET_DUMPABLE=0 in
- * each. Degrades by the Landlock ABI the kernel offers (POSTERN_LANDLOCK_ABI in debug builds limits
- * it); where seccomp or Landlock is missing, *ret_missing says so and the program goes on.
+ * The cages (gate, session before and after the yes, worker), Landlock and seccomp, all in one
+ * file; each hole with a comment naming the code that needs it. no_new_privs and PR_SET_DUMPABLE=0
+ * in each. Degrades by the Landlock ABI the kernel offers (POSTERN_LANDLOCK_ABI in debug builds
+ * limits it); where seccomp or Landlock is missing, *ret_missing says so and the program goes on.
  *
  * An unlisted call answers ENOSYS, a forbidden one (socket, connect, execve, ptrace, …) ends the
  * process. What else code inside a session must know:
@@ -48,9 +48,9 @@ must_use int sandbox_worker(
 /*
  * Runs a fixed list of calls that the cage must refuse and writes "where call ERRNO" lines to fd.
  * The targets come from the environment variable POSTERN_PROBE, "name=value" words: file= (any
- * file), folder=, mail= and incoming= (another account's), queue=, limits=, tcp= and udp= (ports), unix=
- * (path), pid= (of another handler). While that variable is set, forbidden calls answer EPERM instead of
- * ending the process; without it the first of them does end it.
+ * file), folder=, mail= and incoming= (another account's), queue=, limits=, tcp= and udp= (ports),
+ * unix= (path), pid= (of another handler). While that variable is set, forbidden calls answer EPERM
+ * instead of ending the process; without it the first of them does end it.
  */
 void sandbox_probe(const char *where, int fd);
 #endif

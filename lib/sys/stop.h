@@ -2,8 +2,8 @@
 #define POSTERN_SYS_STOP_H
 /*
  * SIGTERM as a question that is asked at boundaries: once caught, it is held back but for the waits
- * of stop_poll(), so that it neither interrupts what must be done whole nor is missed between a look
- * and a wait.
+ * of stop_poll(), so that it neither interrupts what must be done whole nor is missed between a
+ * look and a wait.
  */
 #include <poll.h>
 

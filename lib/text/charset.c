@@ -130,8 +130,8 @@ static void append_utf8_replacing(struct span bytes, struct str *out)
 
 /*
  * RFC 2047 §6. Lenient where senders are: a word may touch its neighbours and be longer than 75
- * characters, and a character may be cut by the end of a word and go on in the next (§5 forbids it).
- * So the bytes of adjacent words of one charset are joined before they are converted.
+ * characters, and a character may be cut by the end of a word and go on in the next (§5 forbids
+ * it). So the bytes of adjacent words of one charset are joined before they are converted.
  */
 void text_decode_words(struct span header, struct str *out)
 {

@@ -190,7 +190,10 @@ static void collect_client_key(struct tls *t)
 	if (is_raw_public_key(t)) {
 		t->facts.client_spki = arena_span(&t->memory, raw_public_key(t));
 	} else if (client) {
-		/* OpenSSL keeps what it read of the part that is signed, and gives it back as it was. */
+		/*
+		 * OpenSSL keeps what it read of the part that is signed, and gives it back as it
+		 * was.
+		 */
 		int n = i2d_X509(client, &der);
 		if (n > 0 && certificate_spki(span_of(der, (size_t)n), &spki) == 0)
 			t->facts.client_spki = arena_span(&t->memory, spki);
@@ -211,7 +214,8 @@ static bool is_raw_public_key(const struct tls *t)
 /*
  * As it stands in the client's Certificate message, which OpenSSL has found well-formed: the key's
  * length is in three bytes before it, and what comes before those is the message's header, and in
- * TLS 1.3 an empty context and the list's length (RFC 7250 §3, RFC 8446 §4.4.2). Unset: not recorded.
+ * TLS 1.3 an empty context and the list's length (RFC 7250 §3, RFC 8446 §4.4.2). Unset: not
+ * recorded.
  */
 static struct span raw_public_key(const struct tls *t)
 {
@@ -249,8 +253,8 @@ static void collect_unique(struct tls *t)
 }
 
 /*
- * RFC 5929 §4.1: the hash of the certificate's signature algorithm (RSA-PSS: of its parameters), but
- * SHA-256 for MD5 and SHA-1; undefined where it uses none, as Ed25519.
+ * RFC 5929 §4.1: the hash of the certificate's signature algorithm (RSA-PSS: of its parameters),
+ * but SHA-256 for MD5 and SHA-1; undefined where it uses none, as Ed25519.
  */
 static void collect_end_point(struct tls *t)
 {

@@ -10,8 +10,8 @@
 #define TLS_HAS_RAW_PUBLIC_KEYS (OPENSSL_VERSION_NUMBER >= 0x30200000L)
 /*
  * OpenSSL 3.2 and later would unpack certificates (RFC 8879) where it was built with a library for
- * that: something hostile to unpack, and a message that the proof does not know. An older one ignores
- * the bits, and a program that was built with it may run with a newer one.
+ * that: something hostile to unpack, and a message that the proof does not know. An older one
+ * ignores the bits, and a program that was built with it may run with a newer one.
  */
 #ifndef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
 #define SSL_OP_NO_TX_CERTIFICATE_COMPRESSION SSL_OP_BIT(32)

@@ -35,8 +35,8 @@ static EVP_PKEY *key_load(struct span pem, const EVP_PKEY *public_key)
 	if (!bio)
 		return NULL;
 	/*
-	 * Told the kind, OpenSSL loads the decoders of that kind alone: 0.3 ms less for each process.
-	 * This finds the key only in the first block of the text; else it is searched for.
+	 * Told the kind, OpenSSL loads the decoders of that kind alone: 0.3 ms less for each
+	 * process. This finds the key only in the first block of the text; else it is searched for.
 	 */
 	OSSL_DECODER_CTX *decoder =
 	    OSSL_DECODER_CTX_new_for_pkey(&key, "PEM", NULL, kind, EVP_PKEY_KEYPAIR, NULL, NULL);

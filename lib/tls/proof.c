@@ -196,8 +196,9 @@ static bool hash_of_cipher(unsigned cipher, enum hash *ret)
 }
 
 /*
- * EncryptedExtensions, RFC 8446 §4.3.1: what the server took of what the client can send. The client
- * signs this, too, so it cannot be said of a certificate that it is a raw key, or the other way round.
+ * EncryptedExtensions, RFC 8446 §4.3.1: what the server took of what the client can send. The
+ * client signs this, too, so it cannot be said of a certificate that it is a raw key, or the other
+ * way round.
  */
 static bool parse_certificate_type(struct span body, enum certificate_type *ret)
 {
@@ -315,7 +316,10 @@ static bool fits(const struct scheme *scheme, EVP_PKEY *key)
 				     span_equal(span_of(curve, n), span_cstr(scheme->curve)));
 }
 
-/* Of a list of extensions (RFC 8446 §4.2): unset when it has none of this type; false: malformed, or two. */
+/*
+ * Of a list of extensions (RFC 8446 §4.2): unset when it has none of this type; false: malformed,
+ * or two.
+ */
 static bool find_extension(struct span extensions, unsigned wanted, struct span *ret)
 {
 	*ret = SPAN_NONE;

@@ -3,8 +3,8 @@
 /*
  * The session's own check of a TLS 1.3 client's proof of possession (RFC 8446 §4.4.3): the nonce
  * stands in the CertificateRequest of the transcript, and the CertificateVerify signature over the
- * transcript hash (§4.4.1, also after a HelloRetryRequest) is the leaf key's, or the raw public key's
- * (RFC 7250) where the handshake agreed on that.
+ * transcript hash (§4.4.1, also after a HelloRetryRequest) is the leaf key's, or the raw public
+ * key's (RFC 7250) where the handshake agreed on that.
  *
  * Pure, bounded by TLS_TRANSCRIPT_MAX_BYTES, and strict: every message in its place, whole, and
  * nothing behind the CertificateVerify. Needs crypto_init(), and no file afterwards. Whether the

@@ -4,8 +4,8 @@
 #include "tls/connection.h"
 
 /*
- * No finite-field groups (RFC 7919): they cost a server up to a hundred times as much per handshake,
- * and no client that speaks TLS 1.2 is without curves.
+ * No finite-field groups (RFC 7919): they cost a server up to a hundred times as much per
+ * handshake, and no client that speaks TLS 1.2 is without curves.
  */
 #define CURVES "X25519:P-256:P-384:P-521:X448"
 #if OPENSSL_VERSION_NUMBER >= 0x30500000L

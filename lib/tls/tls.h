@@ -13,12 +13,13 @@
 
 enum { TLS_NONCE_BYTES = 32, TLS_NONCE_EXTENSION = 0xff9a };
 /*
- * What a client sends as its certificates is never looked at but for the first one's key, and so only
- * its size is limited: OpenSSL refuses a larger message before it reads it. The transcript has room for
- * that and as much again for the other messages: one or two ClientHellos (2 KiB each, mostly), the
- * server's chain (a few KiB; what is configured may be any size), and two signatures (OpenSSL reads up to
- * 16 KiB of the client's). OpenSSL takes larger hellos than that: where the sum does not fit, the
- * handshake fails, too, since without a transcript there would be no proof, and with it no key.
+ * What a client sends as its certificates is never looked at but for the first one's key, and so
+ * only its size is limited: OpenSSL refuses a larger message before it reads it. The transcript has
+ * room for that and as much again for the other messages: one or two ClientHellos (2 KiB each,
+ * mostly), the server's chain (a few KiB; what is configured may be any size), and two signatures
+ * (OpenSSL reads up to 16 KiB of the client's). OpenSSL takes larger hellos than that: where the
+ * sum does not fit, the handshake fails, too, since without a transcript there would be no proof,
+ * and with it no key.
  */
 enum {
 	TLS_CLIENT_CERTIFICATES_MAX_BYTES = 64 * 1024,
@@ -69,13 +70,13 @@ struct channel tls_channel(struct tls *t);
 struct tls_facts {
 	int version; /* 0x0303 or 0x0304 */
 	struct span cipher, server_name;
-	struct span client_spki; /* raw DER, of the leaf or instead of one (RFC 7250); unset: none
-				  * presented. Server only. */
-	struct span transcript;	 /* TLS 1.3 with a client certificate: handshake messages, from
-					* ClientHello to the client's CertificateVerify, concatenated.
-					* Server only. */
-	struct span exporter;	 /* tls-exporter (RFC 9266), TLS 1.3 only */
-	struct span unique; /* tls-unique (RFC 5929 §3), TLS 1.2 with extended master secret */
+	/* Server only: raw DER, of the leaf or instead of one (RFC 7250); unset: none presented. */
+	struct span client_spki;
+	/* Server only, TLS 1.3 with a client certificate: the handshake's messages, from
+	 * ClientHello to the client's CertificateVerify, concatenated. */
+	struct span transcript;
+	struct span exporter; /* tls-exporter (RFC 9266), TLS 1.3 only */
+	struct span unique;   /* tls-unique (RFC 5929 §3), TLS 1.2 with extended master secret */
 	struct span server_end_point; /* tls-server-end-point (RFC 5929 §4); unset: not defined */
 };
 void tls_get_facts(const struct tls *t, struct tls_facts *ret);

@@ -1,4 +1,6 @@
-/* Configuration files: cleaned, parsed by libConfuse, understood. No file that they name is opened. */
+/*
+ * Configuration files: cleaned, parsed by libConfuse, understood. No file that they name is opened.
+ */
 #include "base/str.h"
 #include "conf/draft.h"
 

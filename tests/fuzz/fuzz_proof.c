@@ -1,4 +1,6 @@
-/* The check of a client's proof: a nonce, then a transcript. Seeds: build/…/tests/test_proof DIR. */
+/*
+ * The check of a client's proof: a nonce, then a transcript. Seeds: build/…/tests/test_proof DIR.
+ */
 #include "crypto/crypto.h"
 #include "tls/proof.h"
 

@@ -1,6 +1,6 @@
 /*
- * Whole conversations: whatever is said, what is queued is canonical, has one From of the account, no
- * Bcc, and recipients.
+ * Whole conversations: whatever is said, what is queued is canonical, has one From of the account,
+ * no Bcc, and recipients.
  */
 #include <assert.h>
 

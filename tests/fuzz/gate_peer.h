@@ -1,6 +1,7 @@
 /*
- * A gate between a client and a session that are both the fuzzer's: "…script \0 client's bytes". Each
- * byte of the script is one message of the session; what the gate sends to it must be well-formed.
+ * A gate between a client and a session that are both the fuzzer's: "…script \0 client's bytes".
+ * Each byte of the script is one message of the session; what the gate sends to it must be
+ * well-formed.
  */
 #include <assert.h>
 

@@ -1,8 +1,8 @@
 #ifndef POSTERN_TESTS_SASL_MECHANISM_H
 #define POSTERN_TESTS_SASL_MECHANISM_H
 /*
- * The mechanism that a SASL target fuzzes: the one that the environment names in MECHANISM (tests/fuzz/run
- * runs the target once for each), else the one that the first byte picks.
+ * The mechanism that a SASL target fuzzes: the one that the environment names in MECHANISM
+ * (tests/fuzz/run runs the target once for each), else the one that the first byte picks.
  */
 #include "sasl/server.h"
 

@@ -1,6 +1,6 @@
 /*
- * A handler whose protocol after the login is made for tests of gate, session and relay: commands of
- * one line. usage: fake_handler imap|submission OPTIONS, as the real ones.
+ * A handler whose protocol after the login is made for tests of gate, session and relay: commands
+ * of one line. usage: fake_handler imap|submission OPTIONS, as the real ones.
  *
  *	greeting: "SERVE start=greet account=a address=a@x mechanism=TLS-KEY key=… tag=…"
  *	ECHO text    "text"

@@ -1,8 +1,9 @@
 #ifndef POSTERN_TESTS_SASL_DIRECTORY_H
 #define POSTERN_TESTS_SASL_DIRECTORY_H
 /*
- * A look-up for SASL tests: one account, "one", with the address user@example.org (and "user" of the
- * RFCs' vectors, and "m\u00f3x" by its NFC) and two passwords, "pencil" and the app password "phone" named "app".
+ * A look-up for SASL tests: one account, "one", with the address user@example.org (and "user" of
+ * the RFCs' vectors, and "m\u00f3x" by its NFC) and two passwords, "pencil" and the app password
+ * "phone" named "app".
  */
 #include "sasl/server.h"
 #include "text/text.h"

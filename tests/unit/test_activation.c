@@ -1,4 +1,6 @@
-/* Adopting a connection, each time in a child whose fds 0 to 2 are set up as a super-server does. */
+/*
+ * Adopting a connection, each time in a child whose fds 0 to 2 are set up as a super-server does.
+ */
 #include "sys/activation.h"
 
 #include <arpa/inet.h>

@@ -93,7 +93,10 @@ static void test_hi(void)
 	hash_hi(HASH_SHA256, SPAN("password"), SPAN("salt"), 2, out);
 	check_hex(out, 32, "ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43");
 
-	/* RFC 7677 §3: SaltedPassword's ServerKey signs "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" */
+	/*
+	 * RFC 7677 §3: SaltedPassword's ServerKey signs
+	 * "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+	 */
 	struct str salt cleanup(str_clear) = STR_INIT(64);
 	check_int(base64_decode(SPAN("W22ZaJ0SNY7soEsUEjb6gQ=="), &salt), 0);
 	hash_hi(HASH_SHA256, SPAN("pencil"), str_span(&salt), 4096, out);

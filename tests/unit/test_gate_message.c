@@ -1,4 +1,6 @@
-/* Messages between gate and session: there and back, cut at every byte, and what neither may send. */
+/*
+ * Messages between gate and session: there and back, cut at every byte, and what neither may send.
+ */
 #include "gate/message.h"
 
 #include "base/codec.h"

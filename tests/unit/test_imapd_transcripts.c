@@ -4,7 +4,7 @@
  *
  *	# a comment
  *	@tolerant                    an option of the connections that begin after it
- *	A C: a1 NOOP                 connection A sends this line and CRLF; it begins at its first line
+ *	A C: a1 NOOP                 connection A sends this line and CRLF; its first line begins it
  *	A C| half a line             the same without CRLF
  *	A C: a2 APPEND x {@+}        a line with a literal: the lines that follow are its contents,
  *	A | first line               and {@+} becomes its size

@@ -136,7 +136,9 @@ static void test_account_bucket(void)
 	limits_close(l);
 }
 
-/* Not more verdicts are told than a bucket holds, and a right password is as silent as a wrong one. */
+/*
+ * Not more verdicts are told than a bucket holds, and a right password is as silent as a wrong one.
+ */
 static void test_settle(void)
 {
 	struct limits *l = fresh();

@@ -220,7 +220,9 @@ static void test_passwords(void)
 	check_int(p.result, LOGIN_DISABLED);
 	check(p.text.n > 0);
 
-	/* Names that fail: wrong password, no password set, unknown, no address, other's authzid. */
+	/*
+	 * Names that fail: wrong password, no password set, unknown, no address, other's authzid.
+	 */
 	check_int(plain(lookup, SPAN("\0alias@example.org\0wrong"), &r, &a), SASL_BAD_CREDENTIALS);
 	check_span(r.named_account, SPAN("one"));
 	check_int(plain(lookup, SPAN("\0two@example.org\0x"), &r, &a), SASL_BAD_CREDENTIALS);

@@ -243,8 +243,9 @@ static void put_certificate_verify(struct str *transcript, EVP_PKEY *key)
 }
 
 /*
- * The handshake as it would have been with these certificate types (unset: none) in EncryptedExtensions
- * and these certificate_list entries in the client's Certificate, which the client signs.
+ * The handshake as it would have been with these certificate types (unset: none) in
+ * EncryptedExtensions and these certificate_list entries in the client's Certificate, which the
+ * client signs.
  */
 static void retell(struct span transcript, struct span types, size_t entries,
     struct span certificate, EVP_PKEY *key, struct str *out)
@@ -296,7 +297,10 @@ static void test_raw_keys(void)
 	retell(str_span(&own), raw, 1, key, other.key, &told);
 	check_int(result_of(str_span(&told)), PROOF_BAD);
 
-	/* With the same means a certificate, to know that what is refused next is refused for its type. */
+	/*
+	 * With the same means a certificate, to know that what is refused next is refused for its
+	 * type.
+	 */
 	retell(str_span(&own), SPAN_NONE, 1, certificate, peer.key, &told);
 	check_int(result_of(str_span(&told)), PROOF_GOOD);
 	retell(str_span(&own), x509, 1, certificate, peer.key, &told);

@@ -30,7 +30,9 @@ static size_t due(struct queue *q, int64_t now_s, struct arena *a, struct queue_
 	return count;
 }
 
-/* A crash after the link into msg/ leaves two names; another file of the same name is none of them. */
+/*
+ * A crash after the link into msg/ leaves two names; another file of the same name is none of them.
+ */
 static void test_cut_short(struct queue *q, int dir, int account, const struct envelope *e)
 {
 	static const char id[] = "0mq8w3k1a2b3c4d5e6f7h";

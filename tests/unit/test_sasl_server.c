@@ -574,7 +574,10 @@ static void test_verdict(void)
 		sasl_server_free(play(&untold, &o));
 		directory.untold = false;
 	}
-	/* Broken off after the failure was told, it is that failure; before, or at a success, it is none. */
+	/*
+	 * Broken off after the failure was told, it is that failure; before, or at a success, it is
+	 * none.
+	 */
 	for (int good = 0; good <= 1; good++) {
 		struct str final cleanup(str_clear) = STR_INIT(1000);
 		struct str challenge cleanup(str_clear) = STR_INIT(SASL_CHALLENGE_MAX_BYTES);

@@ -14,8 +14,9 @@
 
 /*
  * A scripted server: lines "C:…" are read and compared, "S:…" written (with CRLF), "R:…" written as
- * they are, "P:n" pauses n ms, "H:" shuts its sending side down, "X:" closes, "D:" reads up to a lone dot,
- * "G:" reads any line, "A:" plays the server of AUTH SCRAM-SHA-256, "F:" floods with reply lines until the client goes away. Exit 1 at a mismatch.
+ * they are, "P:n" pauses n ms, "H:" shuts its sending side down, "X:" closes, "D:" reads up to a
+ * lone dot, "G:" reads any line, "A:" plays the server of AUTH SCRAM-SHA-256, "F:" floods with
+ * reply lines until the client goes away. Exit 1 at a mismatch.
  */
 static int read_a_line(int fd, char *line, size_t size)
 {

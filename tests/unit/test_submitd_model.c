@@ -1,7 +1,7 @@
 /*
  * Random conversations against a reference: a few lines that say what each command must be answered
- * after any other, and what must then be in the queue. State that survives where it must not shows as
- * a wrong code, or as a recipient or sender of another message.
+ * after any other, and what must then be in the queue. State that survives where it must not shows
+ * as a wrong code, or as a recipient or sender of another message.
  */
 #include <signal.h>
 
@@ -217,7 +217,9 @@ static bool one_conversation(void)
 	codes_of(str_span(&out), &got);
 	good = good && span_equal(str_span(&got), str_span(&wanted)) &&
 	       fixture_take(&a, queued) == count;
-	/* Ids of one millisecond are in no order: each message must have been expected somewhere. */
+	/*
+	 * Ids of one millisecond are in no order: each message must have been expected somewhere.
+	 */
 	for (size_t i = 0; good && i < count; i++) {
 		bool found = false;
 		for (size_t n = 0; n < count; n++)

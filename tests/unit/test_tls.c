@@ -106,7 +106,10 @@ static void test_facts(void)
 	peer_tls_free(t);
 	EVP_PKEY_free(peer.key);
 
-	/* Without extended master secret somebody between could make tls-unique the same (RFC 7627 §1). */
+	/*
+	 * Without extended master secret somebody between could make tls-unique the same
+	 * (RFC 7627 §1).
+	 */
 	peer = (struct peer){
 	    .max_version = TLS1_2_VERSION, .options = SSL_OP_NO_EXTENDED_MASTER_SECRET};
 	t = peer_accept(server, &peer, &error);
@@ -252,7 +255,9 @@ static void test_identities(void)
 	}
 }
 
-/* The client of tls.h in a thread: connects, says hello, sends bulk, half-closes, reads to the end. */
+/*
+ * The client of tls.h in a thread: connects, says hello, sends bulk, half-closes, reads to the end.
+ */
 struct client {
 	struct tls_client_options options;
 	size_t bulk_bytes;

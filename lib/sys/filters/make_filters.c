@@ -1,8 +1,8 @@
 /*
  * Which system calls each cage of sys/sandbox.h allows, and why; made into filters by libseccomp
  * when Postern is built. Writes a C header to its standard output: for each cage an array of struct
- * sock_filter, NAME_filter, and NAME_filter_lenient, where a forbidden call answers EPERM instead of
- * ending the process (for the probe of builds with fault points).
+ * sock_filter, NAME_filter, and NAME_filter_lenient, where a forbidden call answers EPERM instead
+ * of ending the process (for the probe of builds with fault points).
  *
  * The arrays are for the processor and the flavour that this program is built for. They are binary
  * trees (SCMP_FLTATR_CTL_OPTIMIZE): the kernel runs a new filter once for each call number to fill
@@ -324,7 +324,9 @@ static int make_filter(const struct cage *cage, uint32_t forbidden, scmp_filter_
 	return rc;
 }
 
-/* A call with conditions has a rule for each; an argument that meets none gets the filter's ENOSYS. */
+/*
+ * A call with conditions has a rule for each; an argument that meets none gets the filter's ENOSYS.
+ */
 static int add_call(scmp_filter_ctx filter, struct call call, uint32_t forbidden)
 {
 	const uint32_t refused = SCMP_ACT_ERRNO(EACCES);
