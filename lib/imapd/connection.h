@@ -19,8 +19,8 @@ enum {
 	IMAPD_LINE_TIMEOUT_MS = 10 * 60 * 1000, /* for a whole command, once it has begun */
 	IMAPD_WRITE_TIMEOUT_MS = 5 * 60 * 1000, /* of a client that does not read */
 	IMAPD_POLL_MS = 1000,		 /* between looks for changes where there is no inotify */
-	IMAPD_EXPIRY_GRACE_MS = 60000,	 /* for a command that runs when the credential expires */
-	IMAPD_WITHDRAWN_GRACE_MS = 5000, /* for the response that runs when it is withdrawn */
+	IMAPD_WITHDRAWN_GRACE_MS = 5000, /* for the response that runs when the credential ends */
+	IMAPD_LOOK_MS = 100,		 /* between looks inside a long answer */
 	IMAPD_FRESH_MS = 2000,		 /* a younger change of the account is looked at again */
 	IMAPD_STOP_S = 30,		 /* for the command that runs at SIGTERM */
 	IMAPD_BAD_COMMANDS_MAX = 20,	 /* in a row; then BYE */
@@ -48,9 +48,11 @@ struct imapd {
 	bool in_message;       /* of APPEND: SIGTERM waits for its end */
 	unsigned bad_commands; /* in a row */
 	struct timespec account_changed; /* of accounts/NAME/changes, when last looked at */
-	enum login_result withdrawn;	 /* not LOGIN_OK: seen inside a response; BYE is due */
-	int64_t expires_ms;		 /* monotonic; INT64_MAX: never */
-	int64_t line_until_ms;		 /* likewise: what is being read must end then */
+	enum login_result withdrawn;	 /* not LOGIN_OK: the credential has ended; BYE is due */
+	bool stirred;	       /* events were taken while the client was being told something */
+	int64_t next_look_ms;  /* monotonic: the next one inside a long answer */
+	int64_t expires_ms;    /* monotonic; INT64_MAX: never */
+	int64_t line_until_ms; /* likewise: what is being read must end then */
 };
 
 /* The tagged line that ends a command. */
@@ -134,9 +136,9 @@ enum wake imapd_wait(struct imapd *c, bool want_changes);
 /* The same look at signals, credential and account, without waiting. False: the session ends. */
 must_use bool imapd_look_around(struct imapd *c);
 /*
- * Between the responses of a long answer: whether the credential was withdrawn while one of them
- * waited for a slow client. Then BYE was said. A response has IMAPD_WITHDRAWN_GRACE_MS more and is
- * cut then.
+ * Between the responses of a long answer: has the credential ended? Then BYE was said. Looked after
+ * every IMAPD_LOOK_MS, and while a response waits for a slow client, which is cut off in it
+ * IMAPD_WITHDRAWN_GRACE_MS later.
  */
 must_use bool imapd_is_withdrawn(struct imapd *c);
 /*

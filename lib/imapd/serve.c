@@ -98,8 +98,11 @@ static void serve_commands(struct imapd *c)
 			str_clear(&c->out);
 	}
 	int error = stream_error(c->peer);
-	bool is_known = c->withdrawn != LOGIN_OK; /* in the log already */
-	if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED && !is_known)
+	if (c->withdrawn != LOGIN_OK)
+		return; /* the log has it */
+	if (error == -ETIMEDOUT && monotonic_ms() >= c->expires_ms)
+		log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(LOGIN_EXPIRED));
+	else if (error && error != -EPIPE && error != -ECONNRESET && error != -ECANCELED)
 		log_line(LOG_LEVEL_NOTICE, "connection lost: %s", strerror(-error));
 }
 

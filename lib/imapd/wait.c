@@ -21,8 +21,10 @@
 static int look(void *context);
 static int look_writing(void *context);
 static bool go_on(struct imapd *c);
-static enum login_result look_at_account(struct imapd *c);
-static void end_withdrawn(struct imapd *c, enum login_result result);
+static bool look_at_changes(struct imapd *c);
+static void look_at_account(struct imapd *c);
+static void look_at_clock(struct imapd *c);
+static void withdraw(struct imapd *c, enum login_result result);
 static void drain(int fd);
 static int wait_slice_ms(const struct imapd *c, int64_t until_ms);
 static void on_signal(int number);
@@ -48,7 +50,8 @@ void imapd_note_expiry(struct imapd *c)
 	c->expires_ms = INT64_MAX;
 	if (expires_s)
 		c->expires_ms = monotonic_ms() + MAX(expires_s * 1000 - wall_ms(), 0);
-	stream_set_deadline(c->peer, expires_s ? c->expires_ms + IMAPD_EXPIRY_GRACE_MS : INT64_MAX);
+	stream_set_deadline(
+	    c->peer, expires_s ? c->expires_ms + IMAPD_WITHDRAWN_GRACE_MS : INT64_MAX);
 }
 
 enum wake imapd_wait(struct imapd *c, bool want_changes)
@@ -56,9 +59,15 @@ enum wake imapd_wait(struct imapd *c, bool want_changes)
 	int64_t until_ms = monotonic_ms() + IMAPD_READ_TIMEOUT_MS;
 	int changes_fd = c->session->changes_fd;
 	for (;;) {
+		/* may take the events that are waited for: they are to be seen first */
+		if (stream_flush(c->peer) < 0)
+			c->ended = true;
 		if (!go_on(c))
 			return WAKE_END;
-		int ready = stream_wait(c->peer, changes_fd, wait_slice_ms(c, until_ms));
+		bool stirred = c->stirred;
+		c->stirred = false;
+		int ready = stirred ? STREAM_READY_OTHER
+				    : stream_wait(c->peer, changes_fd, wait_slice_ms(c, until_ms));
 		if (ready == -EINTR)
 			continue;
 		if (ready < 0) {
@@ -80,23 +89,19 @@ enum wake imapd_wait(struct imapd *c, bool want_changes)
 
 bool imapd_look_around(struct imapd *c)
 {
-	struct pollfd p = {.fd = c->session->changes_fd, .events = POLLIN};
-	if (c->ended)
-		return false;
-	bool may_have_changed = p.fd < 0 || poll(&p, 1, 0) > 0;
-	if (may_have_changed && p.fd >= 0)
-		drain(p.fd);
-	enum login_result result = may_have_changed ? look_at_account(c) : LOGIN_OK;
-	if (result != LOGIN_OK)
-		end_withdrawn(c, result);
+	(void)look_at_changes(c); /* whoever waits for them asks the view next */
 	return go_on(c);
 }
 
 bool imapd_is_withdrawn(struct imapd *c)
 {
-	if (c->withdrawn != LOGIN_OK && !c->ended)
-		end_withdrawn(c, c->withdrawn);
-	return c->withdrawn != LOGIN_OK;
+	int64_t now_ms = monotonic_ms();
+	if (now_ms >= c->next_look_ms) {
+		c->next_look_ms = now_ms + IMAPD_LOOK_MS;
+		c->stirred = look_at_changes(c) || c->stirred;
+	}
+	look_at_clock(c);
+	return c->withdrawn != LOGIN_OK && !go_on(c);
 }
 
 void imapd_line_begins(struct imapd *c)
@@ -131,38 +136,49 @@ static int look(void *context)
 static int look_writing(void *context)
 {
 	struct imapd *c = context;
-	if (c->session->changes_fd >= 0)
-		drain(c->session->changes_fd);
-	if (c->withdrawn == LOGIN_OK && !c->ended)
-		c->withdrawn = look_at_account(c);
-	else
-		return INT32_MAX;
-	if (c->withdrawn != LOGIN_OK)
-		stream_set_deadline(c->peer, monotonic_ms() + IMAPD_WITHDRAWN_GRACE_MS);
-	return wait_slice_ms(c, INT64_MAX);
+	c->stirred = look_at_changes(c) || c->stirred;
+	look_at_clock(c);
+	bool is_over = c->ended || c->withdrawn != LOGIN_OK;
+	return is_over ? INT32_MAX : wait_slice_ms(c, INT64_MAX);
 }
 
 /* Says BYE and answers false when the connection must end. */
 static bool go_on(struct imapd *c)
 {
-	if (imapd_is_withdrawn(c))
+	look_at_clock(c);
+	if (c->withdrawn != LOGIN_OK) {
+		imapd_bye(c, c->withdrawn == LOGIN_DISABLED ? "This account was disabled"
+			     : c->withdrawn == LOGIN_EXPIRED
+				 ? "The credential of this session has expired"
+				 : "The credential of this session was withdrawn");
 		return false;
+	}
 	if (must_stop && !c->in_message) {
 		(void)alarm(0);
 		imapd_bye(c, "The server is going down");
 		return false;
 	}
-	if (monotonic_ms() >= c->expires_ms) {
-		imapd_bye(c, "The credential of this session has expired");
-		return false;
-	}
 	return !c->ended;
 }
 
+/* Says nothing to the client. True: there were events, of the account or of its mail. */
+static bool look_at_changes(struct imapd *c)
+{
+	struct pollfd p = {.fd = c->session->changes_fd, .events = POLLIN};
+	bool has_events = p.fd >= 0 && poll(&p, 1, 0) > 0;
+	if (has_events)
+		drain(p.fd);
+	if (has_events || p.fd < 0)
+		look_at_account(c);
+	return has_events;
+}
+
 /* If the account was changed, looks the session's credential up again. */
-static enum login_result look_at_account(struct imapd *c)
+static void look_at_account(struct imapd *c)
 {
 	struct stat st = {0}; /* never touched */
+	if (c->ended || c->withdrawn != LOGIN_OK)
+		return;
 	/* not by path: the cage refuses stat, which would show other accounts' files too */
 	int fd = openat(c->session->account_fd, "changes", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) < 0)
@@ -170,25 +186,28 @@ static enum login_result look_at_account(struct imapd *c)
 	close_fd(&fd);
 	if (st.st_mtim.tv_sec == c->account_changed.tv_sec &&
 	    st.st_mtim.tv_nsec == c->account_changed.tv_nsec)
-		return LOGIN_OK;
-	/*
-	 * a clock that ticks every few ms may give the next change the same time: look again then
-	 */
+		return;
+	/* a clock that ticks every few ms may give the next one the same time: look again then */
 	int64_t age_ms = wall_ms() - st.st_mtim.tv_sec * 1000;
 	c->account_changed = age_ms > IMAPD_FRESH_MS ? st.st_mtim : (struct timespec){.tv_sec = -1};
 	enum login_result result = session_still_valid(c->session);
 	if (result == LOGIN_OK)
 		imapd_note_expiry(c); /* may be another one now */
 	else
-		log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
-	return result;
+		withdraw(c, result);
 }
 
-static void end_withdrawn(struct imapd *c, enum login_result result)
+static void look_at_clock(struct imapd *c)
 {
-	imapd_bye(c, result == LOGIN_DISABLED  ? "This account was disabled"
-		     : result == LOGIN_EXPIRED ? "The credential of this session has expired"
-					       : "The credential of this session was withdrawn");
+	if (!c->ended && c->withdrawn == LOGIN_OK && monotonic_ms() >= c->expires_ms)
+		withdraw(c, LOGIN_EXPIRED);
+}
+
+static void withdraw(struct imapd *c, enum login_result result)
+{
+	c->withdrawn = result;
+	log_line(LOG_LEVEL_NOTICE, "session ended: %s", login_result_name(result));
+	stream_set_deadline(c->peer, monotonic_ms() + IMAPD_WITHDRAWN_GRACE_MS);
 }
 
 /* inotify events: that there are some is all that is of interest. The fd is non-blocking. */

@@ -131,8 +131,11 @@ class Peer:
     def children(self):
         """The session's pid, in a list, while it runs."""
         def runs(pid):
-            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-                return f.read().split()[2] != "Z"
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                    return f.read().split()[2] != "Z"
+            except OSError:
+                return False
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
                   encoding="ascii") as f:
             return [int(pid) for pid in f.read().split() if runs(pid)]

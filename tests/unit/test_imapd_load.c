@@ -1,4 +1,7 @@
-/* Large messages in flat memory, pipelining, clients that stop half-way, how fast IDLE tells. */
+/*
+ * Large messages in flat memory, pipelining, clients that stop half-way, how fast IDLE tells, and
+ * what a session notices while its client is slow to read.
+ */
 #include <poll.h>
 
 #include "imapd_server.h"
@@ -9,6 +12,9 @@ enum {
 	PIPELINED = 20000,
 	IDLE_MAX_MS = 100,
 	REPLY_MAX_MS = 60000,
+	MANY_DOUBLINGS = 15, /* messages in Archive, as a power of two: more than buffers hold */
+	LARGE_DOUBLINGS = 5, /* messages of LARGE_BYTES in Drafts, likewise */
+	LARGE_BYTES = 1 << 20,
 };
 
 struct client {
@@ -249,6 +255,122 @@ static void test_expiry(const struct test_folder *f)
 	check_int(client_end(&c), 0);
 }
 
+/* 2^doublings messages of so many bytes at least. */
+static void make_messages(
+    const struct test_folder *f, const char *mailbox, size_t bytes, int doublings)
+{
+	struct client c = client_start(f, &(struct test_options){0});
+	struct str text cleanup(str_clear) = STR_INIT(2 * LARGE_BYTES);
+	str_append_cstr(&text, "Subject: x\r\n\r\n");
+	while (text.n < bytes)
+		str_append_cstr(&text, "0123456789abcdef0123456789abcdef0123456789abcdef\r\n");
+	stream_format(c.stream, "a1 APPEND %s {%zu+}\r\n", mailbox, text.n);
+	stream_write(c.stream, str_span(&text));
+	stream_format(c.stream, "\r\na2 SELECT %s\r\n", mailbox);
+	check(says(&c, "", "a2 OK"));
+	for (int i = 0; i < doublings; i++) {
+		stream_format(c.stream, "a3 COPY 1:* %s\r\n", mailbox);
+		check(says(&c, "", "a3 OK"));
+	}
+	check_int(client_end(&c), 0);
+}
+
+/* What comes while an update waits for the client is told after it. */
+static void test_slow_idle(const struct test_folder *f)
+{
+	struct client watcher = client_start(f, &(struct test_options){0});
+	struct client writer = client_start(f, &(struct test_options){0});
+	check(says(&watcher, "w1 SELECT Archive\r\nw2 IDLE\r\n", "+ idling"));
+	check(
+	    says(&writer, "a1 SELECT Archive\r\na2 STORE 1:* +FLAGS.SILENT (\\Seen)\r\n", "a2 OK"));
+	(void)usleep(500000); /* until the buffers are full */
+	check(says(&writer, "a3 APPEND Archive {15+}\r\nSubject: 1\r\n\r\nx\r\n", "a3 OK"));
+	(void)usleep(500000); /* until that is noticed */
+	struct str wanted cleanup(str_clear) = STR_INIT(100);
+	str_format(&wanted, "* %d EXISTS", (1 << MANY_DOUBLINGS) + 1);
+	check(span_is_set(read_until(&watcher, wanted.data)));
+	check_int(client_end(&watcher), 0);
+	check_int(client_end(&writer), 0);
+}
+
+static void set_revoked(const struct test_folder *f, bool revoked)
+{
+	if (!revoked)
+		check_int(unlinkat(f->account_fd, "revoked", 0), 0);
+	else
+		close(openat(f->account_fd, "revoked", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	int fd = openat(f->account_fd, "changes", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	check_int(futimens(fd, NULL), 0);
+	close(fd);
+}
+
+/* In clock ticks, user and system time. */
+static long cpu_ticks(pid_t pid)
+{
+	struct str path cleanup(str_clear) = STR_INIT(100);
+	char line[1000] = "";
+	str_format(&path, "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path.data, "re");
+	check(f && fgets(line, sizeof(line), f));
+	if (f)
+		fclose(f);
+	struct span rest = span_cstr(line), word;
+	uint64_t user = 0, kernel = 0;
+	for (int i = 0; i < 14; i++)
+		check(span_next_word(&rest, " ", &word));
+	check_int(span_to_u64(word, UINT32_MAX, &user), 0);
+	check(span_next_word(&rest, " ", &word));
+	check_int(span_to_u64(word, UINT32_MAX, &kernel), 0);
+	return (long)(user + kernel);
+}
+
+/* How many messages still come, before BYE with that text or before the end (NULL). */
+static int messages_until(struct client *c, const char *bye)
+{
+	int count = 0;
+	for (;;) {
+		struct span line = next_line(c);
+		if (span_starts_with(line, SPAN("* BYE ")) || !span_is_set(line)) {
+			check(bye ? span_equal(line, span_cstr(bye)) : !span_is_set(line));
+			return count;
+		}
+		count += span_starts_with(line, SPAN("* ")) ? 1 : 0;
+	}
+}
+
+/* A FETCH ends after the message that waits for the client when the credential does. */
+static void test_end_in_answer(const struct test_folder *f, bool expires, bool no_inotify)
+{
+	int64_t expires_s = expires ? wall_ms() / 1000 + 2 : 0;
+	struct test_options o = {.expires_s = expires_s, .no_inotify = no_inotify};
+	struct client c = client_start(f, &o);
+	check(says(&c, "a1 SELECT Drafts\r\na2 FETCH 1:* BODY.PEEK[]\r\n", "* 1 FETCH"));
+	if (!expires)
+		set_revoked(f, true);
+	(void)usleep((useconds_t)MAX(expires_s * 1000 - wall_ms(), 0) * 1000 + 300000);
+	long before = cpu_ticks(c.server.pid);
+	(void)usleep(1000000);
+	check(cpu_ticks(c.server.pid) - before < sysconf(_SC_CLK_TCK) / 4); /* it waits */
+	check(
+	    messages_until(&c, expires ? "* BYE The credential of this session has expired"
+				       : "* BYE The credential of this session was withdrawn") < 3);
+	check_int(client_end(&c), 0);
+	if (!expires)
+		set_revoked(f, false);
+}
+
+/* So does one whose client is faster than the session. */
+static void test_end_in_fast_answer(const struct test_folder *f, bool no_inotify)
+{
+	struct client c = client_start(f, &(struct test_options){.no_inotify = no_inotify});
+	check(says(&c, "a1 SELECT Archive\r\na2 FETCH 1:* BODY.PEEK[]\r\n", "* 1 FETCH"));
+	set_revoked(f, true);
+	check(messages_until(&c, "* BYE The credential of this session was withdrawn") <
+	      (1 << MANY_DOUBLINGS) - 1);
+	check_int(client_end(&c), 0);
+	set_revoked(f, false);
+}
+
 int main(void)
 {
 	struct test_folder f;
@@ -260,6 +382,13 @@ int main(void)
 	test_idle(&f);
 	test_pipelined(&f);
 	test_expiry(&f);
+	make_messages(&f, "Archive", 0, MANY_DOUBLINGS);
+	make_messages(&f, "Drafts", LARGE_BYTES, LARGE_DOUBLINGS);
+	test_slow_idle(&f);
+	for (int i = 0; i < 4; i++)
+		test_end_in_answer(&f, i & 1, i & 2);
+	for (int i = 0; i < 2; i++)
+		test_end_in_fast_answer(&f, i);
 	test_big(&f);
 	test_folder_remove(&f);
 	return tap_end();
