@@ -295,17 +295,23 @@ int db_each(
     struct db *db, int (*fn)(struct span key, struct span value, void *context), void *context)
 {
 	struct each_call call = {fn, context, 0};
-	bool own_lock = !tdb_transaction_active(db->tdb);
 	/*
-	 * Keeps transactions out, so that no lock of a chain is waited for; libtdb gives it back.
+	 * So that no lock of a chain is waited for: transactions are kept out, by a lock that
+	 * libtdb gives back; of a cache, whoever writes. Opened for reading only, it locks nothing.
 	 */
-	int error = own_lock ? wait_for_range(tdb_fd(db->tdb), F_RDLCK, LOCK_TRANSACTION, 1) : 0;
+	bool locks_all = db->kind == DB_CACHE && !(tdb_get_flags(db->tdb) & TDB_NOLOCK);
+	int error = 0;
+	if (locks_all)
+		error = db_read_begin(db);
+	else if (!tdb_transaction_active(db->tdb))
+		error = wait_for_range(tdb_fd(db->tdb), F_RDLCK, LOCK_TRANSACTION, 1);
 	if (error < 0)
 		return error;
 	errno = 0;
-	if (tdb_traverse_read(db->tdb, each_record, &call) < 0)
-		return error_of(db);
-	return call.answer;
+	error = tdb_traverse_read(db->tdb, each_record, &call) < 0 ? error_of(db) : call.answer;
+	if (locks_all)
+		db_read_end(db);
+	return error;
 }
 
 int db_read_begin(struct db *db)

@@ -62,7 +62,8 @@ must_use int db_delete(struct db *db, struct span key); /* -ENOENT */
 must_use int db_lock(struct db *db, struct span key);
 void db_unlock(struct db *db, struct span key);
 /*
- * All records in no order; fn returning non-zero ends it and is the answer. fn must not change db.
+ * All records in no order; fn returning non-zero ends it and is the answer. fn must not change db:
+ * nobody can meanwhile. -EBUSY.
  */
 must_use int db_each(
     struct db *db, int (*fn)(struct span key, struct span value, void *context), void *context);

@@ -247,6 +247,38 @@ static void test_snapshot(void)
 	close(go[1]);
 }
 
+/* A lock that somebody keeps is waited for no longer than DB_LOCK_MS, also for all records. */
+static void test_held(void)
+{
+	int ready[2];
+	char byte;
+	db_close(opened("held.tdb", DB_CACHE, DB_CREATE));
+	check_int(pipe(ready), 0);
+	(void)fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		struct db *db = opened("held.tdb", DB_CACHE, DB_READ_WRITE);
+		if (db_put(db, SPAN("k"), SPAN("v")) == 0 && db_lock(db, SPAN("k")) == 0 &&
+		    write(ready[1], "", 1) == 1)
+			(void)pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	check_int(read(ready[0], &byte, 1), 1);
+	struct db *db = opened("held.tdb", DB_CACHE, DB_READ_WRITE);
+	int count = 0;
+	(void)alarm(6 * DB_LOCK_MS / 1000); /* or it would hang */
+	check_int(db_each(db, count_records, &count), -EBUSY);
+	check_int(db_lock(db, SPAN("k")), -EBUSY);
+	(void)kill(child, SIGKILL);
+	check(waitpid(child, NULL, 0) == child);
+	check_int(db_each(db, count_records, &count), 0);
+	check_int(count, 1);
+	(void)alarm(0);
+	db_close(db);
+	close(ready[0]);
+}
+
 int main(void)
 {
 	char path[] = "/tmp/postern-db-XXXXXX";
@@ -260,8 +292,9 @@ int main(void)
 	test_processes();
 	test_kill();
 	test_snapshot();
+	test_held();
 	static const char *const files[] = {
-	    "a.tdb", "e.tdb", "bad.tdb", "link.tdb", "count.tdb", "folder.tdb"};
+	    "a.tdb", "e.tdb", "bad.tdb", "link.tdb", "count.tdb", "folder.tdb", "held.tdb"};
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (unlinkat(folder, files[i], 0) < 0)
 			(void)unlinkat(folder, files[i], AT_REMOVEDIR);
