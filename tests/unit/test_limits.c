@@ -264,6 +264,7 @@ static void test_slow_holder(void)
 		db_close(db);
 		_exit(rc == 0 ? 0 : 1);
 	}
+	close(ready[1]);
 	check_int(read(ready[0], &byte, 1), 1);
 	check_int(limits_open(root_fd, &l), 0);
 	check_int(limits_settle(l, SPAN("192.0.2.1"), SPAN("one"), false, NOW), -EACCES);
@@ -271,7 +272,6 @@ static void test_slow_holder(void)
 	int status = -1;
 	check(waitpid(child, &status, 0) == child && status == 0);
 	close(ready[0]);
-	close(ready[1]);
 }
 
 static int count_record(struct span key, struct span value, void *context)
