@@ -48,7 +48,7 @@ bool cursor_seqset(struct imap_cursor *c, struct seqset *ret);
 bool cursor_flag_list(struct imap_cursor *c, struct imap_flags *ret);
 bool cursor_flags_bare(struct imap_cursor *c, struct imap_flags *ret);
 
-/* A growing list of spans in the arena, at most `max` of them. */
+/* A growing list of spans in the arena, at most IMAP_LIST_ITEMS_MAX. */
 struct span_list {
 	struct span *items;
 	size_t count, allocated;
